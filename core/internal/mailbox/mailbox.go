@@ -81,7 +81,8 @@ type Box[T any] struct {
 
 	// gaps are ordered by place and never adjacent, so there is at most one more
 	// of them than of items.
-	gaps []gap
+	gaps     []gap
+	firstGap [1]gap // where gaps starts: DropOldest never has more than one
 
 	sleepers int  // consumers in Pop and PopMany
 	refused  bool // a Push was refused since onRoom was last called
@@ -371,7 +372,9 @@ func (b *Box[T]) pop(max int, dst []Entry[T]) []Entry[T] {
 	for ; max > 0; max-- {
 		if len(b.gaps) > 0 && b.gaps[0].at == b.head {
 			lag := b.gaps[0].lag
-			b.gaps = b.gaps[1:]
+			if b.gaps = b.gaps[1:]; len(b.gaps) == 0 {
+				b.gaps = b.firstGap[:0]
+			}
 			dst = append(dst, Entry[T]{Lagged: &lag})
 			continue
 		}
