@@ -103,9 +103,9 @@ func (f *FrameReader) Next() (typ byte, body []byte, err error) {
 				f.owned = true
 				return frame[0], frame[1:], nil
 			}
-			f.failRead()
+			f.failRead(true)
 		case f.readErr != nil:
-			f.failRead()
+			f.failRead(f.start < f.end)
 		default:
 			f.fill(total)
 		}
@@ -189,7 +189,6 @@ func (f *FrameReader) readLarge(head, size int) []byte {
 	for {
 		for have < len(frame) {
 			if f.readErr != nil {
-				f.end = have // not 0: the frame was cut
 				return nil
 			}
 			have += f.read(frame[have:])
@@ -224,9 +223,9 @@ func (f *FrameReader) read(p []byte) int {
 }
 
 // failRead ends the reader with what the stream ended with.
-func (f *FrameReader) failRead() {
+func (f *FrameReader) failRead(insideFrame bool) {
 	err := f.readErr
-	if f.end > f.start && (err == io.EOF || err == io.ErrUnexpectedEOF) {
+	if insideFrame && (err == io.EOF || err == io.ErrUnexpectedEOF) {
 		err = Errorf(KindDisconnected, "read frame", "the stream ended inside a frame: %w", io.ErrUnexpectedEOF)
 	}
 	f.fail(err)
