@@ -46,6 +46,9 @@ const (
 	// that have really arrived: a peer that declares 16 MiB and sends nothing
 	// holds no memory, and one that stops halfway at most this multiple.
 	growth = 4
+	// The first step, a little over the buffer so that a body of 16 MiB and its
+	// header take four more and not five.
+	firstStep = largeBuffer + 8<<10
 )
 
 var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
@@ -183,7 +186,7 @@ func (f *FrameReader) use(large bool) {
 // readLarge reads a frame that fits no buffer into memory of its own. It returns
 // nil if the stream ends before the frame does.
 func (f *FrameReader) readLarge(head, size int) []byte {
-	frame := make([]byte, min(size, largeBuffer))
+	frame := make([]byte, min(size, firstStep))
 	have := copy(frame, f.buf[f.start+head:f.end])
 	f.start, f.end = 0, 0
 	for {

@@ -247,7 +247,7 @@ func BenchmarkCheckMsgpack(b *testing.B) {
 		At       int64
 		Options  []any
 	}
-	in, err := msgpack.Marshal(args{ID: make([]byte, 32), Topic: "a/topic", At: time.Unix(1, 0).UnixMilli(), Options: []any{true, 1.5, math.MaxInt64}})
+	in, err := msgpack.Marshal(args{ID: make([]byte, 32), Topic: "a/topic", At: time.Unix(1, 0).UnixMilli(), Options: []any{true, 1.5, int64(math.MaxInt64)}})
 	require.NoError(b, err)
 	b.SetBytes(int64(len(in)))
 	b.ReportAllocs()

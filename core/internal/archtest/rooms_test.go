@@ -121,8 +121,8 @@ var modules = map[string]string{
 	"testify": "github.com/stretchr/testify",
 }
 
-// testLibraries is what every test may import.
-const testLibraries = "testify rapid goleak internal/simnet"
+// testLibraries is what every test may import; msgpack to see what is written.
+const testLibraries = "testify rapid goleak msgpack internal/simnet"
 
 // forbiddenImports are for programs and tests only.
 var forbiddenImports = map[string]string{
