@@ -17,11 +17,14 @@ import (
 type Key struct {
 	pub *PublicKey
 
-	// mu lets Destroy wait for signatures in the making. The secret stays
-	// behind a pointer: even a copy of the struct prints as an address.
-	mu     sync.RWMutex
-	secret *mldsa65.PrivateKey // nil after Destroy
+	mu     sync.RWMutex // lets Destroy wait for signatures in the making
+	secret *secret      // nil after Destroy
 }
+
+// secret is a second pointer on the way to the private key. fmt follows one,
+// even in a copied struct that has lost its methods (a wrong verb prints what
+// the pointer points to); it follows no pointer behind a pointer.
+type secret struct{ key *mldsa65.PrivateKey }
 
 // GenerateKey makes a key from fresh randomness of the operating system.
 func GenerateKey() (*Key, error) {
@@ -40,14 +43,14 @@ func KeyFromSeed(seed []byte) (*Key, error) {
 		return nil, wire.Errorf(wire.KindInvalidArgument, "key from seed",
 			"a seed is %d bytes, got %d", SeedSize, len(seed))
 	}
-	derived, secret := mldsa65.NewKeyFromSeed((*[SeedSize]byte)(seed))
+	derived, private := mldsa65.NewKeyFromSeed((*[SeedSize]byte)(seed))
 	// circl's public key shares the matrix inside the secret key: it would keep
 	// the secret alive, and break when Destroy overwrites it. Parse it anew.
 	pub, err := ParsePublicKey(derived.Bytes())
 	if err != nil {
 		return nil, err
 	}
-	return &Key{pub: pub, secret: secret}, nil
+	return &Key{pub: pub, secret: &secret{private}}, nil
 }
 
 // KeyFromPair joins the 1,952-byte public and 4,032-byte secret encodings of
@@ -75,9 +78,9 @@ func joinPair(pub *[PublicKeySize]byte, priv *[PrivateKeySize]byte) (*Key, error
 	if err != nil {
 		return nil, err
 	}
-	k := &Key{pub: p, secret: new(mldsa65.PrivateKey)}
-	k.secret.Unpack(priv)
-	return k, nil
+	private := new(mldsa65.PrivateKey)
+	private.Unpack(priv)
+	return &Key{pub: p, secret: &secret{private}}, nil
 }
 
 // ParseKey reads key material in any form that users hand over: one
@@ -125,7 +128,7 @@ func (k *Key) Sign(msg, context []byte) ([]byte, error) {
 		return nil, wire.Errorf(wire.KindClosed, op, "the key was destroyed")
 	}
 	sig := make([]byte, SignatureSize)
-	if err := mldsa65.SignTo(k.secret, msg, context, true, sig); err != nil {
+	if err := mldsa65.SignTo(k.secret.key, msg, context, true, sig); err != nil {
 		return nil, wire.Errorf(wire.KindIO, op, "no signature: %w", err)
 	}
 	return sig, nil
@@ -138,7 +141,7 @@ func (k *Key) Destroy() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.secret != nil {
-		*k.secret = mldsa65.PrivateKey{}
+		*k.secret.key = mldsa65.PrivateKey{}
 		k.secret = nil
 	}
 }

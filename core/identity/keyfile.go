@@ -60,6 +60,6 @@ func (k *Key) MarshalKeyFile() []byte {
 	binary.LittleEndian.PutUint64(b, PublicKeySize)
 	k.pub.key.Pack((*[PublicKeySize]byte)(b[offPublic:]))
 	binary.LittleEndian.PutUint64(b[offSecretLength:], PrivateKeySize)
-	k.secret.Pack((*[PrivateKeySize]byte)(b[offSecret:]))
+	k.secret.key.Pack((*[PrivateKeySize]byte)(b[offSecret:]))
 	return b
 }

@@ -28,8 +28,11 @@ type fileID struct{ dev, ino uint64 }
 
 var held = struct {
 	sync.Mutex // also makes stat, open and lock one step
-	locks      map[fileID]bool
-}{locks: make(map[fileID]bool)}
+
+	// locks also keeps the files reachable: a Dir that its owner forgot to
+	// close stays locked until the process ends.
+	locks map[fileID]*folderLock
+}{locks: make(map[fileID]*folderLock)}
 
 func lockFolder(folder string) (*folderLock, error) {
 	const op = "open identity folder"
@@ -37,7 +40,7 @@ func lockFolder(folder string) (*folderLock, error) {
 	held.Lock()
 	defer held.Unlock()
 
-	if info, err := os.Lstat(path); err == nil && held.locks[idOf(info)] {
+	if info, err := os.Lstat(path); err == nil && held.locks[idOf(info)] != nil {
 		return nil, errBusy(folder, "another agent of this process")
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|openNoFollow|openNonblock, 0o600)
@@ -63,7 +66,7 @@ func lockFolder(folder string) (*folderLock, error) {
 		return nil, wire.Errorf(wire.KindIO, op, "cannot lock %s: %w", path, err)
 	}
 	l := &folderLock{file: f, id: idOf(info)}
-	held.locks[l.id] = true
+	held.locks[l.id] = l
 	return l, nil
 }
 
