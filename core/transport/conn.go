@@ -177,26 +177,19 @@ func (c *Conn) openError(op string, err error) error {
 }
 
 // Serve accepts the peer's streams and runs fn for each on a goroutine of its
-// own, until the connection ends; then it waits for them and returns Err. A
-// stream of an unknown kind is cancelled and counted. When fn returns, the rest of
-// the stream is discarded; a [Stream] it must have closed or cancelled itself.
-// Call it once. Peers does it for its connections.
+// own, until the connection ends; then it returns Err, while the last fn may still
+// be at work. A stream of an unknown kind is cancelled and counted. When fn
+// returns, the rest of the stream is discarded; a [Stream] it must have closed or
+// cancelled itself. Call it once. Peers does it for its connections.
 func (c *Conn) Serve(fn func(kind StreamKind, s ReceiveStream)) error {
-	var running sync.WaitGroup
-	start := func(name string, f func()) {
-		running.Add(1)
-		if !c.endpoint.tasks.Go(name, func() { defer running.Done(); f() }) {
-			running.Done()
-		}
-	}
-	ctx := c.quic.Context()
-	start("accept bidirectional streams", func() {
+	ctx, tasks := c.quic.Context(), c.endpoint.tasks
+	tasks.Go("accept bidirectional streams", func() {
 		for {
 			s, err := c.quic.AcceptStream(ctx)
 			if err != nil {
 				return
 			}
-			start("stream", func() { c.serveStream(&bidiStream{s: s, sent: true}, fn) })
+			tasks.Go("stream", func() { c.serveStream(&bidiStream{s: s, sent: true}, fn) })
 		}
 	})
 	for {
@@ -204,9 +197,8 @@ func (c *Conn) Serve(fn func(kind StreamKind, s ReceiveStream)) error {
 		if err != nil {
 			break
 		}
-		start("stream", func() { c.serveStream(receiveStream{s}, fn) })
+		tasks.Go("stream", func() { c.serveStream(receiveStream{s}, fn) })
 	}
-	running.Wait()
 	<-c.Done() // its streams end a moment before the connection does
 	return c.Err()
 }

@@ -47,8 +47,14 @@ func (c CloseCode) String() string {
 	return "code " + strconv.FormatUint(uint64(c), 10)
 }
 
-// deliberate reports that the peer or we wanted no connection any more.
-func (c CloseCode) deliberate() bool { return c == CloseGoodbye || c == CloseShutdown }
+// final reports that a redial at once would be unwanted or lead nowhere.
+func (c CloseCode) final() bool {
+	switch c {
+	case CloseGoodbye, CloseShutdown, CloseProtocol, CloseRefused, CloseTooLarge:
+		return true
+	}
+	return false
+}
 
 // wireError gives an error of quic-go, crypto/tls or a socket its kind. It
 // returns errors that have one unchanged.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
 // StreamKind is the first byte of every stream: the room that reads the rest.
@@ -38,6 +40,8 @@ const (
 // write. Errors have kinds of package wire.
 type SendStream interface {
 	io.Writer
+	// TryWriteAll writes all of p without blocking, or nothing (wire.KindBusy).
+	TryWriteAll(p []byte) error
 	// Close ends the stream after what was written (FIN). It must not run
 	// beside Write.
 	Close() error
@@ -88,6 +92,26 @@ func (s *sendStream) Write(p []byte) (int, error) {
 func (s *sendStream) first(p []byte) (int, error) {
 	s.sent = true
 	return writeFirst(s.s, s.kind[0], p)
+}
+
+// errWouldBlock is what TryWriteAll returns when nothing was written.
+var errWouldBlock = &wire.Error{Kind: wire.KindBusy, Op: "write stream", Msg: "it would block", Retryable: true}
+
+// TryWriteAll writes p if all of it can be queued at once, and otherwise nothing:
+// wire.KindBusy. It never blocks.
+func (s *sendStream) TryWriteAll(p []byte) error {
+	if !s.sent {
+		p = append(append(make([]byte, 0, 1+len(p)), s.kind[0]), p...)
+	}
+	err := s.s.TryWriteAll(p)
+	switch err {
+	case nil:
+		s.sent = true
+		return nil
+	case quic.ErrWouldBlock:
+		return errWouldBlock
+	}
+	return streamError("write stream", err)
 }
 
 func (s *sendStream) Close() error {

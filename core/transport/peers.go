@@ -1,0 +1,479 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/identity"
+	"github.com/saorsa-labs/x0x-go/core/internal/task"
+	"github.com/saorsa-labs/x0x-go/core/wire"
+)
+
+// Handler takes what happens on connections. For one peer, ConnUp and ConnDown
+// are never called concurrently, and in order: ConnUp of a connection comes before
+// any of its streams and before its ConnDown. A replacement is brought up before
+// or after the old connection goes down; whichever ConnUp came last is current.
+type Handler interface {
+	ConnUp(c *Conn)
+	ConnDown(c *Conn, err error)
+	// Stream runs on a goroutine of its own and may block. s is a [Stream] if
+	// the peer opened it bidirectional. See [Conn.Serve].
+	Stream(c *Conn, kind StreamKind, s ReceiveStream)
+}
+
+// PeersConfig tunes the connection table. Zero values mean the defaults named.
+type PeersConfig struct {
+	// MaxPeers bounds connected peers, 1,024; further ones are refused with
+	// wire.KindLimit.
+	MaxPeers int
+	// DrainTime is how long the loser of a simultaneous open may finish its
+	// streams: 1 s.
+	DrainTime time.Duration
+	// RedialTimeout bounds the immediate redial of a lost connection; after it
+	// the peer is Disconnected. Default: the endpoint's PeerTimeout or 16 round
+	// trips, whatever is longer.
+	RedialTimeout time.Duration
+	// BackoffMin and BackoffMax bound the pause between redials of a kept peer:
+	// 0.25 s, doubling to 30 s, each shortened at random by up to half.
+	BackoffMin, BackoffMax time.Duration
+	// Stagger is the head start of one address before the next is tried too:
+	// 250 ms (RFC 8305, section 5).
+	Stagger time.Duration
+	// OnEvent gets the events, those of one peer in order and never
+	// concurrently. It should not block: it delays that peer's callbacks.
+	OnEvent func(Event)
+}
+
+func (c PeersConfig) withDefaults() PeersConfig {
+	set := func(d *time.Duration, std time.Duration) {
+		if *d <= 0 {
+			*d = std
+		}
+	}
+	if c.MaxPeers <= 0 {
+		c.MaxPeers = 1024
+	}
+	set(&c.DrainTime, time.Second)
+	set(&c.BackoffMin, 250*time.Millisecond)
+	set(&c.BackoffMax, 30*time.Second)
+	set(&c.Stagger, 250*time.Millisecond)
+	if c.OnEvent == nil {
+		c.OnEvent = func(Event) {}
+	}
+	return c
+}
+
+// Peers keeps at most one connection to each (agent, machine): it breaks the tie
+// when both dial, replaces dead connections, redials lost ones and says who comes
+// and goes. Make it with [NewPeers].
+type Peers struct {
+	cfg      PeersConfig
+	endpoint *Endpoint
+	handler  Handler
+	book     *book
+	tasks    *task.Group
+	closing  context.Context // done when Close begins
+	close    context.CancelFunc
+	serving  sync.WaitGroup // connections between ConnUp and the end of ConnDown
+
+	mu      sync.Mutex
+	peers   map[peerKey]*peer
+	agents  map[identity.AgentID][]*peer
+	count   int // peers with a connection
+	flights map[identity.MachineID]*flight
+	kept    map[identity.AgentID]*keeper
+	dead    map[identity.MachineID]ConnID // the last current connection that ended
+	joined  map[identity.AgentID]struct{}
+}
+
+// maxRemembered bounds the two maps that only make things better (dead, joined).
+const maxRemembered = 4096
+
+type peerKey struct {
+	agent   identity.AgentID
+	machine identity.MachineID
+}
+
+// peer is one (agent, machine) that has or recently had a connection. Peers.mu
+// guards it.
+type peer struct {
+	peerKey
+	current    *Conn
+	announced  bool // Connected was said and not taken back
+	redialling bool
+	serving    int      // connections between ConnUp and ConnDown
+	calls      []func() // callbacks in order
+	calling    bool     // a goroutine works through calls
+}
+
+// NewPeers takes over the endpoint's connections. It does not dial by itself.
+func NewPeers(e *Endpoint, h Handler, cfg PeersConfig) *Peers {
+	p := &Peers{
+		cfg:      cfg.withDefaults(),
+		endpoint: e,
+		handler:  h,
+		book:     newBook(),
+		tasks:    task.New(e.tasks.OnPanic),
+		peers:    make(map[peerKey]*peer),
+		agents:   make(map[identity.AgentID][]*peer),
+		flights:  make(map[identity.MachineID]*flight),
+		kept:     make(map[identity.AgentID]*keeper),
+		dead:     make(map[identity.MachineID]ConnID),
+		joined:   make(map[identity.AgentID]struct{}),
+	}
+	p.closing, p.close = context.WithCancel(e.closing)
+	e.gate.Store(&gate{
+		admit: func(c *Conn) *refusal { _, r := p.install(c); return r },
+		up:    p.up,
+		down:  func(c *Conn, err error) { p.lost(c, err, false) },
+	})
+	p.tasks.Go("adopt connections", p.adopt)
+	return p
+}
+
+// adopt takes connections that came in before the gate was there.
+func (p *Peers) adopt() {
+	for {
+		c, err := p.endpoint.Accept(p.closing)
+		if err != nil {
+			return
+		}
+		if _, r := p.install(c); r != nil {
+			c.Close(CloseRefused, r.reason)
+			continue
+		}
+		p.up(c)
+	}
+}
+
+// Conn returns the current connection to the agent, or nil.
+func (p *Peers) Conn(agent identity.AgentID) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.connLocked(agent)
+}
+
+func (p *Peers) connLocked(agent identity.AgentID) *Conn {
+	for _, pr := range p.agents[agent] {
+		if pr.current != nil {
+			return pr.current
+		}
+	}
+	return nil
+}
+
+// connTo returns the current connection to a machine, or nil.
+func (p *Peers) connTo(m identity.MachineID) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for key, pr := range p.peers {
+		if key.machine == m && pr.current != nil {
+			return pr.current
+		}
+	}
+	return nil
+}
+
+// Connected returns how many peers have a connection.
+func (p *Peers) Connected() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}
+
+// List describes the connected peers, in order of their ids.
+func (p *Peers) List() []PeerInfo {
+	p.mu.Lock()
+	conns := make([]*Conn, 0, p.count)
+	for _, pr := range p.peers {
+		if pr.current != nil {
+			conns = append(conns, pr.current)
+		}
+	}
+	p.mu.Unlock()
+	infos := make([]PeerInfo, 0, len(conns))
+	for _, c := range conns {
+		infos = append(infos, PeerInfo{
+			Agent: c.agent, Machine: c.session.machine, Addr: c.RemoteAddr(), Path: c.Path(),
+			RTT: c.RTT(), Dialled: c.dialled, Resumed: c.session.resumed, Since: c.since,
+		})
+	}
+	slices.SortFunc(infos, func(a, b PeerInfo) int {
+		if n := a.Agent.Compare(b.Agent); n != 0 {
+			return n
+		}
+		return a.Machine.Compare(b.Machine)
+	})
+	return infos
+}
+
+// AddHint adds to the bounded book of addresses. News of a kept agent that is not
+// connected are tried at once.
+func (p *Peers) AddHint(h Hint) {
+	if h.Machine == p.endpoint.machine && (h.Agent.IsZero() || h.Agent == p.endpoint.agent) {
+		return
+	}
+	if !p.book.hint(h) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for agent, k := range p.kept {
+		if agent == h.Agent || slices.Contains(p.book.machinesOf(agent), h.Machine) {
+			k.nudge()
+		}
+	}
+}
+
+// Drop closes the connections to an agent, with CloseGoodbye unless code is as
+// final. Nobody redials at once; if the agent is kept, after a pause.
+func (p *Peers) Drop(agent identity.AgentID, code CloseCode) {
+	p.mu.Lock()
+	var conns []*Conn
+	for _, pr := range p.agents[agent] {
+		if pr.current != nil {
+			conns = append(conns, pr.current)
+		}
+	}
+	p.mu.Unlock()
+	if !code.final() {
+		code = CloseGoodbye
+	}
+	for _, c := range conns {
+		c.Close(code, "")
+	}
+}
+
+// Close says goodbye to every peer and waits, until ctx ends, for callbacks and
+// dials. The endpoint stays open.
+func (p *Peers) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.close()
+	var conns []*Conn
+	for _, pr := range p.peers {
+		if pr.current != nil {
+			conns = append(conns, pr.current)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range conns {
+		c.Close(CloseShutdown, "")
+	}
+	done := make(chan struct{})
+	var waiter task.Group
+	waiter.Go("wait for peers", func() {
+		p.serving.Wait()
+		p.tasks.Wait()
+		close(done)
+	})
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return wire.Errorf(wire.KindOf(ctx.Err()), "close peers", "callbacks are still running: %w", ctx.Err())
+	}
+}
+
+// install makes a proved connection the current one of its peer, or says why
+// not: then the one that stays is returned too, if that is the reason. On the
+// accepting side it runs before the acknowledgement.
+func (p *Peers) install(c *Conn) (stays *Conn, r *refusal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closing.Err() != nil {
+		return nil, &refusal{code: refuseClosing, reason: "closing"}
+	}
+	key := peerKey{c.agent, c.session.machine}
+	pr := p.peers[key]
+	if pr == nil || pr.current == nil {
+		if p.count >= p.cfg.MaxPeers {
+			return nil, &refusal{code: refuseLimit, reason: "too many peers"}
+		}
+		p.count++
+	}
+	if pr == nil {
+		pr = &peer{peerKey: key}
+		p.peers[key] = pr
+		p.agents[key.agent] = append(p.agents[key.agent], pr)
+	}
+	old := pr.current
+	if old != nil {
+		how := choose(c, old, p.endpoint.self())
+		if how == oldStays {
+			return old, &refusal{code: refuseDuplicate, stays: old.session.id, reason: "another connection stays"}
+		}
+		p.retire(old, how)
+	}
+	pr.current = c
+	return nil, nil
+}
+
+// retire ends a connection that another one replaces. The caller holds p.mu.
+func (p *Peers) retire(c *Conn, how choice) {
+	c.draining.Store(true)
+	p.tasks.Go("retire connection", func() {
+		if how == newDrains {
+			timer := time.NewTimer(p.cfg.DrainTime)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-c.Done():
+			case <-p.closing.Done():
+			}
+		}
+		c.Close(CloseReplaced, "")
+	})
+}
+
+// up tells the handler of an acknowledged connection and serves it.
+func (p *Peers) up(c *Conn) {
+	p.mu.Lock()
+	pr := p.peers[peerKey{c.agent, c.session.machine}]
+	if p.closing.Err() != nil || pr == nil || pr.current != c {
+		// Replaced, or closed, between the decision and now.
+		p.mu.Unlock()
+		c.Close(CloseReplaced, "")
+		p.lost(c, c.Err(), false)
+		return
+	}
+	p.serving.Add(1)
+	pr.serving++
+	event := Event{Agent: c.agent, Machine: c.session.machine, Addr: c.RemoteAddr(), Path: c.Path()}
+	p.call(pr, func() {
+		p.handler.ConnUp(c)
+		p.tasks.Go("serve connection", func() {
+			err := c.Serve(func(kind StreamKind, s ReceiveStream) { p.handler.Stream(c, kind, s) })
+			p.lost(c, err, true)
+		})
+	})
+	if !pr.announced {
+		pr.announced = true
+		p.emit(pr, event, Connected)
+		if _, ok := p.joined[c.agent]; !ok {
+			remember(p.joined, c.agent, struct{}{})
+			p.emit(pr, event, PeerJoined)
+		}
+	}
+	p.mu.Unlock()
+	p.book.prove(c.session.machine, c.agent, event.Addr)
+}
+
+// lost takes a connection that has ended out of the table.
+func (p *Peers) lost(c *Conn, err error, served bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pr := p.peers[peerKey{c.agent, c.session.machine}]
+	if pr == nil {
+		return
+	}
+	if served {
+		pr.serving--
+		p.call(pr, func() {
+			defer p.serving.Done()
+			p.handler.ConnDown(c, err)
+		})
+	}
+	if pr.current != c {
+		return
+	}
+	pr.current = nil
+	p.count--
+	remember(p.dead, pr.machine, c.session.id)
+	switch {
+	case p.closing.Err() != nil, c.closeCode().final(), !pr.announced,
+		time.Since(c.since) < p.cfg.BackoffMin: // one that dies young is no use at full speed
+		p.disconnected(pr, err)
+	case !pr.redialling:
+		pr.redialling = true
+		addr, timeout := c.RemoteAddr(), p.redialTimeout(c)
+		if !p.tasks.Go("redial", func() { p.redial(pr, addr, timeout, err) }) {
+			p.disconnected(pr, err)
+		}
+	}
+}
+
+// disconnected is the end of a peer, unless it is kept. The caller holds p.mu.
+func (p *Peers) disconnected(pr *peer, err error) {
+	if pr.current != nil {
+		return
+	}
+	if pr.announced {
+		pr.announced = false
+		p.emit(pr, Event{Agent: pr.agent, Machine: pr.machine, Err: err}, Disconnected)
+	}
+	p.forgetIfIdle(pr)
+	if k := p.kept[pr.agent]; k != nil {
+		p.startKeeper(pr.agent, k, p.cfg.BackoffMin)
+	}
+}
+
+// forgetIfIdle drops the record of a peer that nothing refers to any more.
+func (p *Peers) forgetIfIdle(pr *peer) {
+	if pr.current != nil || pr.announced || pr.redialling || pr.serving > 0 || pr.calling || p.peers[pr.peerKey] != pr {
+		return
+	}
+	delete(p.peers, pr.peerKey)
+	left := slices.DeleteFunc(p.agents[pr.agent], func(x *peer) bool { return x == pr })
+	if len(left) == 0 {
+		delete(p.agents, pr.agent)
+	} else {
+		p.agents[pr.agent] = left
+	}
+}
+
+func (p *Peers) emit(pr *peer, e Event, t EventType) {
+	e.Type = t
+	p.call(pr, func() { p.cfg.OnEvent(e) })
+}
+
+// call queues a callback of one peer. They run in order on one goroutine at a
+// time, which exists while there are any. The queue is bounded by what can happen
+// to a peer: each entry stands for a connection or a change of state. The caller
+// holds p.mu.
+func (p *Peers) call(pr *peer, fn func()) {
+	pr.calls = append(pr.calls, fn)
+	if pr.calling {
+		return
+	}
+	pr.calling = true
+	p.tasks.Go("peer callbacks", func() { p.runCalls(pr) })
+}
+
+func (p *Peers) runCalls(pr *peer) {
+	for {
+		p.mu.Lock()
+		if len(pr.calls) == 0 {
+			pr.calls, pr.calling = nil, false
+			p.forgetIfIdle(pr)
+			p.mu.Unlock()
+			return
+		}
+		fn := pr.calls[0]
+		pr.calls = pr.calls[1:]
+		p.mu.Unlock()
+		fn()
+	}
+}
+
+// remember adds to a bounded map; at the bound any other entry makes room.
+func remember[K comparable, V any](m map[K]V, k K, v V) {
+	if _, ok := m[k]; !ok && len(m) >= maxRemembered {
+		for other := range m {
+			delete(m, other)
+			break
+		}
+	}
+	m[k] = v
+}
+
+// asDuplicate returns the connection that stays, if err is that refusal.
+func asDuplicate(err error) (ConnID, bool) {
+	r, ok := errors.AsType[*refusal](err)
+	if !ok || r.code != refuseDuplicate {
+		return ConnID{}, false
+	}
+	return r.stays, true
+}
