@@ -1,0 +1,209 @@
+"""What the asyncio agent and the synchronous one have in common: everything that does not wait."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from . import _abi, _log
+from ._core import Core, abandon
+from ._errors import InvalidArgumentError
+from ._feed import TopicFeed
+from ._ids import AgentId, MachineId, UserId
+from ._options import AgentOptions
+from ._types import OUTCOMES, ConnectOutcome, ConnectResult, Contact, PeerInfo, Receipt, TrustLevel
+
+A = TypeVar("A", bound="BaseAgent")
+
+
+class BaseAgent:
+    """One agent: identity, knowledge about peers, trust, events."""
+
+    def __init__(self, options: AgentOptions) -> None:
+        _log.bridge()
+        self._core = core = Core(options)
+        label = f"{type(self).__name__} {str(core.agent_id)[:16]}"
+        self._finalizer = weakref.finalize(self, abandon, core, label)
+        # At exit the library closes all agents at once, bounded; not one after the other.
+        self._finalizer.atexit = False
+
+    def __repr__(self) -> str:
+        state = " closed" if self._core.closed else ""
+        return f"<Agent {str(self._core.agent_id)[:16]}{state}>"
+
+    # -- identity
+
+    @property
+    def agent_id(self) -> AgentId:
+        """Who this is: what others send direct messages to."""
+        return self._core.agent_id
+
+    @property
+    def machine_id(self) -> MachineId:
+        """The endpoint of this agent on the network."""
+        return self._core.machine_id
+
+    @property
+    def user_id(self) -> UserId | None:
+        """The person behind this agent, where that is known."""
+        return self._core.user_id
+
+    def peer_id(self) -> str:
+        """The machine id as 64 hex digits."""
+        return str(self._core.machine_id)
+
+    @property
+    def closed(self) -> bool:
+        return self._core.closed
+
+    # -- the network as it is now
+
+    def is_connected(self) -> bool:
+        """Whether at least one authenticated peer is there. False once closed."""
+        return not self._core.closed and bool(self._now(_abi.X0X_M_IS_CONNECTED)[0])
+
+    def is_agent_connected(self, agent: AgentId | str | bytes) -> bool:
+        return bool(self._now(_abi.X0X_M_IS_AGENT_CONNECTED, AgentId.of(agent)._raw)[0])
+
+    def connected_agents(self) -> list[AgentId]:
+        return [peer.agent_id for peer in self.peers()]
+
+    def peers(self) -> list[PeerInfo]:
+        """Every connection, with its path and round-trip time."""
+        return [
+            PeerInfo(
+                AgentId(agent), MachineId(machine), address, path, rtt_us / 1e6, dialled, since
+            )
+            for agent, machine, address, path, rtt_us, dialled, since in self._now(
+                _abi.X0X_M_PEERS
+            )
+        ]
+
+    def local_addresses(self) -> list[str]:
+        """Addresses that others on this machine can dial; empty before joining."""
+        return list(self._now(_abi.X0X_M_LOCAL_ADDRESSES))
+
+    def stats(self) -> dict[str, int]:
+        """Every counter of the library for this agent, by name."""
+        return dict(self._now(_abi.X0X_M_STATS))
+
+    def add_peer(
+        self,
+        machine: MachineId | str | bytes,
+        addresses: Iterable[str],
+        agent: AgentId | str | bytes | None = None,
+    ) -> None:
+        """A hint where a machine listens. The connection itself proves who is there."""
+        args: list[Any] = [MachineId.of(machine)._raw, list(addresses)]
+        if agent is not None:
+            args.append(AgentId.of(agent)._raw)
+        self._now(_abi.X0X_M_ADD_PEER, *args)
+
+    # -- trust
+
+    def set_trust(self, agent: AgentId | str | bytes, level: TrustLevel | str) -> None:
+        """Say what you think of an agent. Takes effect at once, also on open connections."""
+        self._now(_abi.X0X_M_SET_TRUST, AgentId.of(agent)._raw, int(TrustLevel.of(level)))
+
+    def trust(self, agent: AgentId | str | bytes) -> TrustLevel:
+        return TrustLevel(self._now(_abi.X0X_M_TRUST, AgentId.of(agent)._raw)[0])
+
+    def block(self, agent: AgentId | str | bytes) -> None:
+        """Neither receive anything from an agent nor send to it. It cannot tell."""
+        self.set_trust(agent, TrustLevel.BLOCKED)
+
+    def contacts(self) -> list[Contact]:
+        """The agents that you have an opinion about."""
+        return [
+            Contact(AgentId(agent), TrustLevel(level), label, added)
+            for agent, level, label, added in self._now(_abi.X0X_M_CONTACTS)
+        ]
+
+    def remove_contact(self, agent: AgentId | str | bytes) -> bool:
+        """Forget an opinion. False if there was none."""
+        return bool(self._now(_abi.X0X_M_REMOVE_CONTACT, AgentId.of(agent)._raw)[0])
+
+    # -- events
+
+    def on(self, event: str, callback: Callable[[Any], Any]) -> None:
+        """Call `callback` with each event of a name, in addition to earlier ones.
+
+        Names: connected, disconnected, peer_joined, session_reset, error, lagged, fatal, and
+        message, which is called with a copy of each topic Message and exists for programs
+        that know it: it has no back-pressure and drops the oldest. New programs iterate over
+        subscribe(). Other names are accepted and never called by this version. What a
+        callback raises is printed and goes no further.
+        """
+        self._core.on(event, callback)
+
+    def off(self, event: str, callback: Callable[[Any], Any]) -> None:
+        """Remove the first registration of a callback; unknown ones are no error."""
+        self._core.off(event, callback)
+
+    def _now(self, method: int, *args: Any) -> Any:
+        return self._core.call_now(method, *args)
+
+
+F = TypeVar("F", bound="BaseAgent")
+
+
+class BaseSubscription(Generic[F]):
+    """One topic, as this agent reads it."""
+
+    def __init__(self, agent: F, feed: TopicFeed) -> None:
+        self._agent = agent
+        self._feed = feed
+        self._finalizer = weakref.finalize(self, TopicFeed.close, feed)
+        self._finalizer.atexit = False
+
+    @property
+    def topic(self) -> str:
+        return self._feed.topic or ""
+
+    @property
+    def closed(self) -> bool:
+        return self._feed.ended is not None
+
+    @property
+    def pending(self) -> int:
+        """Messages that wait to be read."""
+        return len(self._feed.items) + int(self._info()[1])
+
+    @property
+    def lagged(self) -> int:
+        """Messages dropped so far, since this reader was slow (see Message.lagged)."""
+        return max(int(self._info()[2]), self._feed.lagged)
+
+    def _info(self) -> list[Any]:
+        feed = self._feed
+        if feed.ended is not None:
+            return [self.topic, 0, 0, 0]
+        return list(feed.core.call_now(_abi.X0X_M_SUBSCRIPTION_INFO, handle=feed.handle))
+
+    def __repr__(self) -> str:
+        return f"<Subscription {self.topic!r}{' closed' if self.closed else ''}>"
+
+
+def send_flags(ordered: bool, on_disconnect: str) -> int:
+    if on_disconnect not in ("wait", "fail"):
+        raise InvalidArgumentError(f"on_disconnect must be 'wait' or 'fail', not {on_disconnect!r}")
+    flags = 0 if ordered else _abi.X0X_SEND_UNORDERED
+    return flags | (_abi.X0X_SEND_FAIL_ON_DISCONNECT if on_disconnect == "fail" else 0)
+
+
+def receipt(result: Any) -> Receipt:
+    return Receipt(result[0], result[1] / 1e6, result[2])
+
+
+def connect_result(result: Any) -> ConnectResult:
+    outcome = OUTCOMES.get(result[0], ConnectOutcome.UNKNOWN)
+    return ConnectResult(outcome, (result[1] or None) if len(result) > 1 else None)
+
+
+def limit_of(max: int | None) -> int | None:
+    if max is not None and (isinstance(max, bool) or not isinstance(max, int)):
+        raise TypeError(f"max must be int, not {type(max).__name__}")
+    if max is not None and max < 1:
+        raise InvalidArgumentError(f"max must be at least 1, got {max}")
+    return max

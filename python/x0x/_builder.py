@@ -1,0 +1,55 @@
+"""An agent's options, step by step."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from ._errors import InvalidArgumentError
+from ._options import AgentOptions, StrPath
+
+B = TypeVar("B", bound="Builder")
+
+
+class Builder:
+    """Each with_* gives a new builder and uses up the one it was called on; so does build()."""
+
+    def __init__(self, options: AgentOptions | None = None) -> None:
+        self._options: AgentOptions | None = {} if options is None else options
+
+    def with_name(self: B, name: str) -> B:
+        """A persistent identity: 'alice' is HOME/.x0x-alice, 'default' HOME/.x0x."""
+        return self._with(name=name)
+
+    def with_machine_key(self: B, path: StrPath) -> B:
+        """The machine key in an existing file."""
+        return self._with(machine_key_path=path)
+
+    def with_agent_key_path(self: B, path: StrPath) -> B:
+        """The agent key in an existing file."""
+        return self._with(agent_key_path=path)
+
+    def with_agent_key(self: B, keypair: bytes, secret_key: bytes | None = None) -> B:
+        """The agent key itself: a key file image of 6,000 bytes or a seed of 32, or the
+        public and the secret key of 1,952 and 4,032 bytes as two arguments."""
+        return self._with(agent_key=keypair if secret_key is None else (keypair, secret_key))
+
+    def with_network_id(self: B, network_id: str) -> B:
+        return self._with(network_id=network_id)
+
+    def with_options(self: B, **options: Any) -> B:
+        """Any options of Agent(...)."""
+        return self._with(**options)
+
+    def _with(self: B, **options: Any) -> B:
+        taken: Any = self._take("Builder already consumed by build()")
+        taken.update(options)
+        return type(self)(taken)
+
+    def _take(self, message: str) -> AgentOptions:
+        options, self._options = self._options, None
+        if options is None:
+            raise InvalidArgumentError(message)
+        return options
+
+    def _finish(self) -> AgentOptions:
+        return self._take("Builder already consumed by previous build() call")
