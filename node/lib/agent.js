@@ -1,0 +1,399 @@
+'use strict';
+
+const { inspect } = require('node:util');
+const abi = require('./abi.js');
+const runtime = require('./runtime.js');
+const { Core } = require('./core.js');
+const { Feed, BATCH } = require('./feed.js');
+const { DirectMessages } = require('./inbox.js');
+const { Subscription, DROP_POLICIES } = require('./subscription.js');
+const { AgentBuilder } = require('./builder.js');
+const { agentOptions } = require('./options.js');
+const { Id, AgentId, MachineId, UserId } = require('./ids.js');
+const { X0XError, invalid } = require('./errors.js');
+const { OUTCOMES, TRUST_LEVELS } = require('./message.js');
+const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, countOf, wordOf, kind } = require('./check.js');
+
+const LOG_LEVELS = { debug: abi.X0X_LOG_DEBUG, info: abi.X0X_LOG_INFO, warn: abi.X0X_LOG_WARN, error: abi.X0X_LOG_ERROR };
+
+/**
+ * An agent on the network: an identity, topics, and private messages.
+ *
+ *     const agent = new Agent();
+ *     await agent.joinNetwork();
+ *     await agent.publish('topic', Buffer.from('hello'));
+ *
+ * Without options it has a fresh identity that lives in memory. Every method that waits takes
+ * `{ timeout, signal }` (milliseconds, AbortSignal) and returns a promise that rejects with
+ * X0XError, or TypeError and RangeError for arguments. A process ends by itself when nothing
+ * is under way: no call, no waiting reader, no subscription with a callback; see ref().
+ */
+class Agent {
+  #core;
+  #identity;
+  #inbox;
+  #inboxHandle = 0;
+
+  constructor(options = undefined) {
+    this.#open(options, 'Failed to create agent');
+  }
+
+  /** Builder's entry: the same with its own words for a failure. */
+  static [AgentBuilder.build](options) {
+    return new Agent({ ...options, [AgentBuilder.build]: true });
+  }
+
+  static async create(options = undefined) {
+    return new Agent(options);
+  }
+
+  static builder() {
+    return new AgentBuilder(Agent);
+  }
+
+  /** Folders from X0X_HOME and X0X_RUNTIME_DIR, where set; options given here win. */
+  static fromEnv(options = undefined) {
+    const { X0X_HOME: homeDir, X0X_RUNTIME_DIR: runtimeDir } = process.env;
+    return new Agent({ homeDir: homeDir || undefined, runtimeDir: runtimeDir || undefined, ...optionsOf(options) });
+  }
+
+  #open(given, what) {
+    const options = optionsOf(given);
+    const { logLevel = 'info' } = options;
+    const level = Object.values(LOG_LEVELS)[wordOf(logLevel, Object.keys(LOG_LEVELS), 'logLevel')];
+    this.#core = new Core(this, agentOptions(options, ['logLevel']), {
+      what: options[AgentBuilder.build] ? 'Failed to build agent' : what,
+      logLevel: level,
+    });
+    const [agent, machine, user] = this.#core.callNow(abi.X0X_M_IDENTITY);
+    this.#identity = Object.freeze({
+      agentId: new AgentId(agent),
+      machineId: new MachineId(machine),
+      userId: user ? new UserId(user) : undefined,
+    });
+  }
+
+  // ------------------------------------------------------------------ identity
+
+  /** { agentId, machineId, userId } */
+  identity() {
+    return this.#identity;
+  }
+
+  get agentId() {
+    return this.#identity.agentId;
+  }
+
+  get machineId() {
+    return this.#identity.machineId;
+  }
+
+  get userId() {
+    return this.#identity.userId;
+  }
+
+  /** The machine id as 64 hex digits. */
+  peerId() {
+    return this.#identity.machineId.toString();
+  }
+
+  // ------------------------------------------------------------------ network
+
+  /** Listens, finds the others of this network, and returns after one pass, also if alone. */
+  async joinNetwork(options = undefined) {
+    await this.#call(abi.X0X_M_JOIN, [], 'Failed to join network', options);
+  }
+
+  /** Says goodbye to all peers and stops listening; joining again is possible. */
+  async leaveNetwork(options = undefined) {
+    await this.#call(abi.X0X_M_LEAVE, [], 'Failed to leave network', options);
+  }
+
+  /** At least one authenticated peer is there. */
+  isConnected() {
+    return this.#core.callNow(abi.X0X_M_IS_CONNECTED)[0];
+  }
+
+  isAgentConnected(agentId) {
+    return this.#core.callNow(abi.X0X_M_IS_AGENT_CONNECTED, [idBytes(AgentId, agentId)])[0];
+  }
+
+  connectedAgents() {
+    return this.peers().map((peer) => peer.agentId);
+  }
+
+  /** [{ agentId, machineId, address, path, rtt (ms), dialled, connectedAt (Unix ms) }] */
+  peers() {
+    return this.#core
+      .callNow(abi.X0X_M_PEERS)
+      .map(([agent, machine, address, path, rtt, dialled, connectedAt]) => ({
+        agentId: new AgentId(agent),
+        machineId: new MachineId(machine),
+        address,
+        path,
+        rtt: rtt / 1000,
+        dialled,
+        connectedAt,
+      }));
+  }
+
+  /** Every counter by name. */
+  stats() {
+    return { ...this.#core.callNow(abi.X0X_M_STATS) };
+  }
+
+  /** Addresses that others on this machine can dial; empty before joining. */
+  localAddresses() {
+    return this.#core.callNow(abi.X0X_M_LOCAL_ADDRESSES);
+  }
+
+  /** { outcome, address }: 'Direct', 'Coordinated', 'AlreadyConnected', 'Unreachable' or 'NotFound'. */
+  async connectToAgent(agentId, options = undefined) {
+    return this.#call(abi.X0X_M_CONNECT_AGENT, [idBytes(AgentId, agentId)], 'Failed to connect', options, outcomeOf);
+  }
+
+  async connectToMachine(machineId, options = undefined) {
+    return this.#call(abi.X0X_M_CONNECT_MACHINE, [idBytes(MachineId, machineId)], 'Failed to connect', options, outcomeOf);
+  }
+
+  /** Dials 'host:port', whoever answers there: { agentId, machineId }. */
+  async connectToAddress(address, options = undefined) {
+    if (typeof address !== 'string') throw invalid(TypeError, `address must be a string, got ${kind(address)}`);
+    return this.#call(abi.X0X_M_CONNECT_ADDRESS, [address], 'Failed to connect', options, ([agent, machine]) => ({
+      agentId: new AgentId(agent),
+      machineId: new MachineId(machine),
+    }));
+  }
+
+  /** A hint where a machine listens. Hints are tried, never trusted. */
+  addPeer(machineId, addresses, agentId = undefined) {
+    const list = Array.isArray(addresses) ? addresses : [addresses];
+    for (const address of list) if (typeof address !== 'string') throw invalid(TypeError, `addresses must be strings, got ${kind(address)}`);
+    const args = [idBytes(MachineId, machineId), list];
+    if (agentId !== undefined) args.push(idBytes(AgentId, agentId));
+    this.#core.callNow(abi.X0X_M_ADD_PEER, args, 'Failed to add peer');
+  }
+
+  // ------------------------------------------------------------------ topics
+
+  /**
+   * Publishes bytes (or text) to a topic. Resolves when the message is signed and on its way;
+   * waits while the publish queue is full. Peers that subscribe a little later still get it.
+   */
+  async publish(topic, payload, options = undefined) {
+    const given = optionsOf(options);
+    const core = this.#core;
+    const name = topicOf(topic);
+    const bytes = payloadOf(payload);
+    const timeout = timeoutOf(given);
+    return runtime.operate(core, 'Failed to publish', signalOf(given), (token, want) =>
+      core.addon.publish(core.handle, name, bytes, timeout, token, want),
+    );
+  }
+
+  /**
+   * subscribe(topic, options?) or subscribe(topic, callback, options?). Works before joining.
+   * Options: replay (true), maxMessages (1,024), maxBytes (8 MiB), policy ('drop_oldest'),
+   * lagged ('skip' or 'throw'), signal.
+   */
+  subscribe(topic, callback = undefined, options = undefined) {
+    if (callback !== null && typeof callback === 'object') [callback, options] = [undefined, callback];
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw invalid(TypeError, `callback must be a function, got ${kind(callback)}`);
+    }
+    const given = optionsOf(options);
+    const { replay = true, maxMessages, maxBytes, policy = 'drop_oldest', lagged = 'skip' } = given;
+    const signal = signalOf(given);
+    signal?.throwIfAborted();
+    return new Subscription(this, this.#core, topicOf(topic), callback, {
+      replay: Boolean(replay),
+      maxMessages: maxMessages === undefined ? undefined : countOf(maxMessages, 'maxMessages'),
+      maxBytes: maxBytes === undefined ? undefined : countOf(maxBytes, 'maxBytes', Number.MAX_SAFE_INTEGER),
+      policy: wordOf(policy, DROP_POLICIES, 'policy'),
+      throwLags: wordOf(lagged, ['skip', 'throw'], 'lagged') === 1,
+      signal,
+    });
+  }
+
+  // ------------------------------------------------------------------ private messages
+
+  /**
+   * Sends bytes (or text) to one agent: acknowledged, in order, connecting if needed. Resolves
+   * with { path, rtt, sequence } when the recipient's library has accepted it into the queue
+   * that its application reads. Options: timeout, signal, ordered (true; false may overtake),
+   * onDisconnect ('wait' until the timeout, or 'fail').
+   */
+  async sendDirect(agentId, payload, options = undefined) {
+    const given = optionsOf(options);
+    const core = this.#core;
+    const id = idBytes(AgentId, agentId);
+    const bytes = payloadOf(payload);
+    const timeout = timeoutOf(given);
+    let flags = 0;
+    if (given.ordered === false) flags |= abi.X0X_SEND_UNORDERED;
+    if (given.onDisconnect !== undefined && wordOf(given.onDisconnect, ['wait', 'fail'], 'onDisconnect') === 1) {
+      flags |= abi.X0X_SEND_FAIL_ON_DISCONNECT;
+    }
+    return runtime.operate(
+      core,
+      'Failed to send',
+      signalOf(given),
+      (token, want) => core.addon.send(core.handle, id, bytes, flags, timeout, token, want),
+      receiptOf,
+    );
+  }
+
+  /** The next private message, oldest first; waits for one. */
+  async recvDirect(options = undefined) {
+    const message = await this.#feed().next(options);
+    if (message === undefined) throw closedError();
+    return message;
+  }
+
+  /** Up to `max` private messages, as many as are there, at least one. */
+  async recvDirectMany(max = BATCH, options = undefined) {
+    const messages = await this.#feed().many(countOf(max, 'max'), options);
+    if (messages.length === 0) throw closedError();
+    return messages;
+  }
+
+  /** `for await (const message of agent.directMessages())`, until the agent closes. */
+  directMessages(options = undefined) {
+    const given = optionsOf(options);
+    return new DirectMessages(this, this.#feed(), signalOf(given));
+  }
+
+  /** { pending }: private messages that wait to be read. */
+  inboxInfo() {
+    const feed = this.#feed();
+    const [pending] = runtime.callNow(this.#inboxHandle, abi.X0X_M_INBOX_INFO);
+    return { pending: pending + feed.buffered };
+  }
+
+  /** Opened by the first reader: until then messages wait, within bounds, in the library. */
+  #feed() {
+    if (this.#inbox && !this.#inbox.ended) return this.#inbox;
+    const core = this.#core;
+    const handle = runtime.check(core.addon.inboxOpen(core.handle, abi.X0X_CREDIT_NONE), 'Failed to receive');
+    const feed = new Feed(core, (n) => core.addon.creditAdd(handle, n));
+    feed.core = core;
+    runtime.feeds.set(handle, feed);
+    this.#inboxHandle = handle;
+    return (this.#inbox = feed);
+  }
+
+  // ------------------------------------------------------------------ contacts
+
+  /** level: 'blocked', 'unknown', 'known' or 'trusted'. Takes effect at once. */
+  setTrust(agentId, level) {
+    this.#core.callNow(abi.X0X_M_SET_TRUST, [idBytes(AgentId, agentId), wordOf(level, TRUST_LEVELS, 'level')], 'Failed to set trust');
+  }
+
+  trust(agentId) {
+    return TRUST_LEVELS[this.#core.callNow(abi.X0X_M_TRUST, [idBytes(AgentId, agentId)])[0]];
+  }
+
+  block(agentId) {
+    this.setTrust(agentId, 'blocked');
+  }
+
+  /** [{ agentId, level, label, addedAt }] */
+  contacts() {
+    return this.#core.callNow(abi.X0X_M_CONTACTS).map(([agent, level, label, addedAt]) => ({
+      agentId: new AgentId(agent),
+      level: TRUST_LEVELS[level],
+      label,
+      addedAt,
+    }));
+  }
+
+  /** Whether it existed. */
+  removeContact(agentId) {
+    return this.#core.callNow(abi.X0X_M_REMOVE_CONTACT, [idBytes(AgentId, agentId)])[0];
+  }
+
+  // ------------------------------------------------------------------ events
+
+  /**
+   * 'connected', 'disconnected', 'peerJoined', 'sessionReset', 'message', 'lagged', 'log',
+   * 'error', 'closed'; other names are accepted and never fire. Returns an EventListener with
+   * stop(), on(), once() and off().
+   */
+  on(event, callback) {
+    return this.#core.emitter.on(event, callback);
+  }
+
+  once(event, callback) {
+    return this.#core.emitter.once(event, callback);
+  }
+
+  /** off(event) removes all listeners of the event, off(event, callback) the first such one. */
+  off(event, callback = undefined) {
+    this.#core.emitter.off(event, callback);
+    return this;
+  }
+
+  listenerCount(event) {
+    return this.#core.emitter.listenerCount(event);
+  }
+
+  // ------------------------------------------------------------------ life
+
+  get closed() {
+    return this.#core.isClosed;
+  }
+
+  /** Keeps the process running while this agent is open, whether something is under way or not. */
+  ref() {
+    this.#core.setMode('ref');
+    return this;
+  }
+
+  /** Lets the process end although something of this agent is under way. */
+  unref() {
+    this.#core.setMode('unref');
+    return this;
+  }
+
+  /**
+   * Says goodbye, waits up to `grace` ms (default: the option closeGrace, 2,000) for sends
+   * under way, and ends everything of this agent. Idempotent, and bounded by the grace.
+   */
+  async close(options = undefined) {
+    const { grace = 0 } = optionsOf(options);
+    if (typeof grace !== 'number') throw invalid(TypeError, `grace must be a number of milliseconds, got ${kind(grace)}`);
+    if (!(grace >= 0 && grace < abi.X0X_NO_TIMEOUT)) throw invalid(RangeError, `grace must be 0 or more milliseconds, got ${grace}`);
+    await this.#core.close(Math.ceil(grace));
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.close();
+  }
+
+  [inspect.custom]() {
+    return `Agent('${this.agentId.toString().slice(0, 16)}'${this.closed ? ', closed' : ''})`;
+  }
+
+  async #call(method, args, what, options, decode = undefined) {
+    const given = optionsOf(options);
+    return this.#core.call(method, [...args, timeoutOf(given)], what, signalOf(given), decode);
+  }
+}
+
+function idBytes(Type, value) {
+  return Id.raw(Type.from(value));
+}
+
+function outcomeOf([outcome, address]) {
+  return { outcome: OUTCOMES[outcome] ?? 'Unreachable', address: address ?? undefined };
+}
+
+function receiptOf([path, rtt, sequence]) {
+  return { path, rtt: rtt / 1000, sequence };
+}
+
+function closedError() {
+  return new X0XError(abi.X0X_E_CLOSED, 'Failed to receive: the agent is closed');
+}
+
+module.exports = { Agent };

@@ -1,0 +1,51 @@
+// Compiled, never run: what users write must type-check, what is wrong must not.
+import x0x = require('x0x');
+import { Agent, AgentId, X0XError, type Message, type EventListener } from 'x0x';
+
+async function usage(target: AgentId): Promise<void> {
+  const agent = new Agent({ networkId: 'n', bootstrap: ['127.0.0.1:1'], acceptFrom: 'known' });
+  await agent.joinNetwork({ timeout: 1000, signal: AbortSignal.timeout(5) });
+  await agent.publish('topic', Buffer.from('hello'));
+  await agent.publish('topic', 'text', { timeout: Infinity });
+  const sub = agent.subscribe('topic', { lagged: 'throw', signal: AbortSignal.timeout(5) });
+  for await (const message of sub) {
+    const bytes: Buffer = message.payload;
+    const seconds: number = message.timestamp;
+    void [bytes, seconds, message.sender.toString(), message.trustLevel === 'known'];
+  }
+  const batch: Message[] = await sub.drain(10);
+  void batch;
+  agent.subscribe('other', (message) => message.payload.toString());
+  const receipt = await agent.sendDirect(target, new Uint8Array(1), { ordered: false, onDisconnect: 'fail' });
+  void (receipt.rtt + receipt.sequence);
+  const direct = await agent.recvDirect({ timeout: 10 });
+  await agent.sendDirect(direct.sender, direct.payloadStr());
+  const listener: EventListener = agent.on('connected', (event) => console.log(event.peerId, event.peer_id));
+  listener.on('custom', () => {}).stop();
+  agent.on('error', (error) => console.log(error.code === 'X0X_E_TIMEOUT', error.delivered));
+  agent.off('connected').off('message', console.log);
+  const { outcome } = await agent.connectToAgent('00'.repeat(32));
+  if (outcome === 'Direct') console.log(x0x.VERSION, x0x.liveHandles());
+  await agent.close({ grace: 10 });
+  const built: Agent = await Agent.builder().withAgentKey(new Uint8Array(1), new Uint8Array(1)).build();
+  await built.close();
+  try {
+    await agent.close();
+  } catch (error) {
+    if (error instanceof X0XError && error.retryable) console.log(error.kind);
+  }
+
+  // @ts-expect-error no such option
+  new Agent({ netwrokId: 'n' });
+  // @ts-expect-error a machine id is not an agent id
+  await agent.sendDirect(agent.machineId, 'x');
+  // @ts-expect-error not a level
+  agent.setTrust(target, 'friend');
+  // @ts-expect-error numbers are not payloads
+  await agent.publish('topic', 5);
+  // @ts-expect-error an event that is known has a known payload
+  agent.on('connected', (event) => event.nothing);
+  // @ts-expect-error messages cannot be made
+  new x0x.Message();
+}
+void usage;
