@@ -33,9 +33,13 @@ type Dir struct {
 //   - in use by a live process: [wire.KindBusy], naming the folder
 //   - group or others may write into it, so could put their key in place of
 //     ours: [wire.KindPolicy]. Reading is let be, as key files are 0600.
-//   - not a folder, or not usable: [wire.KindIO]
+//   - not a folder, or not usable: [wire.KindIO]; an empty path:
+//     [wire.KindInvalidArgument]
 func OpenDir(path string, create bool) (*Dir, error) {
 	const op = "open identity folder"
+	if path == "" {
+		return nil, errNoPath(op)
+	}
 	path, err := filepath.Abs(path) // the host may change its working folder
 	if err != nil {
 		return nil, wire.Errorf(wire.KindIO, op, "cannot resolve the path: %w", err)

@@ -50,6 +50,8 @@ func TestOpenDirMakesAPrivateFolder(t *testing.T) {
 
 func TestOpenDirErrors(t *testing.T) {
 	root := privateDir(t)
+	_, err := OpenDir("", true)
+	requireKind(t, wire.KindInvalidArgument, err)
 	file := filepath.Join(root, "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	for _, create := range []bool{false, true} {

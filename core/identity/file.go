@@ -13,13 +13,17 @@ import (
 
 // LoadKey reads the key file at path, following symbolic links.
 //
-//   - no such file or folder: [wire.KindNotFound]
+//   - no such file or folder: [wire.KindNotFound]; an empty path:
+//     [wire.KindInvalidArgument]
 //   - a folder, a device, or an unreadable file: [wire.KindIO]
 //   - not a key file, truncated or damaged: [wire.KindCorrupt]
 //   - mode grants group or others anything: [wire.KindPolicy]. Who else has
 //     read the key is not ours to know, so the mode is not ours to fix.
 func LoadKey(path string) (*Key, error) {
 	const op = "load key"
+	if path == "" {
+		return nil, errNoPath(op)
+	}
 	// Opening without blocking: a FIFO in place of the file must not hang us.
 	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
 	if err != nil {
@@ -65,6 +69,9 @@ func LoadKey(path string) (*Key, error) {
 // the one portable step that is both atomic and refuses to overwrite.
 func SaveKey(path string, k *Key) error {
 	const op = "save key"
+	if path == "" {
+		return errNoPath(op)
+	}
 	if _, err := os.Lstat(path); err == nil {
 		return sameKey(path, k) // spare the disk a copy of the secret
 	}
@@ -181,6 +188,12 @@ func makeFolders(path string) error {
 		}
 	}
 	return nil
+}
+
+// errNoPath keeps an empty path, most likely an option that was not set, from
+// meaning the working folder.
+func errNoPath(op string) error {
+	return wire.Errorf(wire.KindInvalidArgument, op, "the path is empty")
 }
 
 // fileKind tells a file that is not there from one that cannot be used.

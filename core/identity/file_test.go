@@ -151,7 +151,7 @@ func TestMissingAndUnreadable(t *testing.T) {
 		"file as a folder": {filepath.Join(plain, "file"), wire.KindIO, wire.KindIO},
 		"name too long":    {filepath.Join(dir, strings.Repeat("n", 300)), wire.KindIO, wire.KindIO},
 		"NUL in the name":  {filepath.Join(dir, "a\x00b"), wire.KindIO, wire.KindIO},
-		"empty path":       {"", wire.KindNotFound, wire.KindNotFound},
+		"empty path":       {"", wire.KindInvalidArgument, wire.KindInvalidArgument},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := LoadKey(c.path)
@@ -162,12 +162,13 @@ func TestMissingAndUnreadable(t *testing.T) {
 				return
 			}
 			requireKind(t, c.create, err)
-			if c.create == wire.KindNotFound && c.path != "" {
+			if c.create == wire.KindNotFound {
 				require.ErrorIs(t, err, fs.ErrNotExist)
 				require.ErrorContains(t, err, filepath.Dir(c.path))
 			}
 		})
 	}
+	requireKind(t, wire.KindInvalidArgument, SaveKey("", testKey(t, 1)))
 	if runtime.GOOS == "linux" {
 		// A regular file, open to its owner, whose first page reads as EIO.
 		_, err := LoadKey("/proc/self/mem")
@@ -249,10 +250,10 @@ func TestRacingProcessesGetOneKey(t *testing.T) {
 	}
 }
 
-func TestCrashBeforeTheRenameLeavesNoKey(t *testing.T) {
+func TestCrashBeforeTheFileIsInPlace(t *testing.T) {
 	dir := privateDir(t)
 	path := filepath.Join(dir, AgentKeyFile)
-	start(t, "die before the rename", path).died()
+	start(t, "die before the link", path).died()
 	left := names(t, dir)
 	require.Len(t, left, 1, "the temporary file is left")
 	require.NotEqual(t, AgentKeyFile, left[0])
@@ -266,10 +267,10 @@ func TestCrashBeforeTheRenameLeavesNoKey(t *testing.T) {
 	require.False(t, abandoned.Public().Equal(k.Public()), "what the crash left is not used")
 }
 
-func TestCrashAfterTheRenameLeavesTheKey(t *testing.T) {
+func TestCrashAfterTheFileIsInPlace(t *testing.T) {
 	dir := privateDir(t)
 	path := filepath.Join(dir, AgentKeyFile)
-	start(t, "die after the rename", path).died()
+	start(t, "die after the link", path).died()
 	k, err := LoadKey(path)
 	require.NoError(t, err)
 	again, err := LoadOrCreateKey(path, false)

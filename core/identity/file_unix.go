@@ -3,6 +3,7 @@
 package identity
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"syscall"
@@ -19,12 +20,17 @@ func exposed(mode fs.FileMode) bool { return mode.Perm()&0o077 != 0 }
 // writable reports whether group or others may put files into a folder.
 func writable(mode fs.FileMode) bool { return mode.Perm()&0o022 != 0 }
 
-// syncFolder makes the names in a folder durable.
+// syncFolder makes the names in a folder durable, where the file system can:
+// some network file systems refuse to sync a folder, and nothing else helps.
 func syncFolder(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return f.Sync()
+	err = f.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }

@@ -18,7 +18,7 @@ import (
 func accountHome() (string, error) {
 	f, err := os.Open("/etc/passwd")
 	if err != nil {
-		return "", wire.Errorf(fileKind(err), "default home", "no account data: name a home folder: %w", err)
+		return "", wire.Errorf(fileKind(err), "default home", "no account data: set home_dir: %w", err)
 	}
 	defer f.Close()
 	return passwdHome(f, os.Geteuid())
@@ -41,12 +41,12 @@ func passwdHome(r io.Reader, uid int) (string, error) {
 			continue
 		}
 		if !filepath.IsAbs(fields[5]) {
-			return "", wire.Errorf(wire.KindNotFound, op, "user %d has no home in /etc/passwd: name a home folder", uid)
+			return "", wire.Errorf(wire.KindNotFound, op, "user %d has no home in /etc/passwd: set home_dir", uid)
 		}
 		return filepath.Clean(fields[5]), nil
 	}
 	if err := lines.Err(); err != nil {
-		return "", wire.Errorf(wire.KindIO, op, "cannot read /etc/passwd: name a home folder: %w", err)
+		return "", wire.Errorf(wire.KindIO, op, "cannot read /etc/passwd: set home_dir: %w", err)
 	}
-	return "", wire.Errorf(wire.KindNotFound, op, "user %d is not in /etc/passwd: name a home folder", uid)
+	return "", wire.Errorf(wire.KindNotFound, op, "user %d is not in /etc/passwd: set home_dir", uid)
 }

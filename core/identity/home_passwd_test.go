@@ -35,7 +35,7 @@ last:x:1005:1005::/home/last:/bin/sh`
 	for _, uid := range []int{1002, 1003, 4242, 100, -1} {
 		_, err := passwdHome(strings.NewReader(passwd), uid)
 		requireKind(t, wire.KindNotFound, err)
-		require.ErrorContains(t, err, "name a home folder")
+		require.ErrorContains(t, err, "set home_dir")
 	}
 	_, err := passwdHome(strings.NewReader(strings.Repeat("x", 1<<20)), 0)
 	requireKind(t, wire.KindIO, err)

@@ -14,10 +14,10 @@ import (
 func accountHome() (string, error) {
 	u, err := user.Current()
 	if err != nil {
-		return "", wire.Errorf(wire.KindNotFound, "default home", "no account data: name a home folder: %w", err)
+		return "", wire.Errorf(wire.KindNotFound, "default home", "no account data: set home_dir: %w", err)
 	}
 	if !filepath.IsAbs(u.HomeDir) {
-		return "", wire.Errorf(wire.KindNotFound, "default home", "the user has no home: name a home folder")
+		return "", wire.Errorf(wire.KindNotFound, "default home", "the user has no home: set home_dir")
 	}
 	return u.HomeDir, nil
 }

@@ -80,12 +80,12 @@ func runChild(task, path string) int {
 		_ = heir.Wait()
 	case "idle":
 		_, _ = io.Copy(io.Discard, os.Stdin)
-	case "die before the rename":
+	case "die before the link":
 		if _, err := writeTemporary(path, mustGenerate()); err != nil {
 			return report(err)
 		}
 		crash()
-	case "die after the rename":
+	case "die after the link":
 		tmp, err := writeTemporary(path, mustGenerate())
 		if err == nil {
 			err = os.Link(tmp, path)

@@ -145,6 +145,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 
 	require.Equal(t, "Key("+k.Public().AgentID().Short()+")", fmt.Sprint(k))
 	require.Equal(t, fmt.Sprint(k), fmt.Sprintf("%#v", k))
+	require.Equal(t, fmt.Sprint(k), k.GoString())
 	require.Equal(t, fmt.Sprint(k), fmt.Sprint(k.Signer()))
 	require.Equal(t, "Key(nil)", fmt.Sprint((*Key)(nil)))
 	text, err := json.Marshal(k)
