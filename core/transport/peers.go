@@ -382,9 +382,12 @@ func (p *Peers) lost(c *Conn, err error, served bool) {
 	pr.current = nil
 	p.count--
 	remember(p.dead, pr.machine, c.session.id)
+	// One that dies young would be redialled without a pause, again and again;
+	// unless the peer knows a better one, whose acknowledgement is under way.
+	young := time.Since(c.since) < p.cfg.BackoffMin &&
+		!(c.closeCode() == CloseReplaced && p.flights[pr.machine] != nil)
 	switch {
-	case p.closing.Err() != nil, c.closeCode().final(), !pr.announced,
-		time.Since(c.since) < p.cfg.BackoffMin: // one that dies young is no use at full speed
+	case p.closing.Err() != nil, c.closeCode().final(), !pr.announced, young:
 		p.disconnected(pr, err)
 	case !pr.redialling:
 		pr.redialling = true

@@ -88,7 +88,7 @@ func (r *recorder) wait(t testing.TB, what string, ok func(r *recorder) bool) {
 	defer r.mu.Unlock()
 	for !ok(r) {
 		if expired {
-			t.Fatalf("waited in vain for %s; events %v, %d up, %d down", what, r.events, len(r.ups), len(r.downs))
+			t.Fatalf("waited in vain for %s; %d up, %d down, last events %v", what, len(r.ups), len(r.downs), r.events[max(0, len(r.events)-3):])
 		}
 		r.cond.Wait()
 	}
