@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -271,9 +272,11 @@ func testContext(t testing.TB) context.Context {
 
 func receive(t testing.TB, m *Manager) Message {
 	t.Helper()
-	e, err := m.Inbox().Pop(testContext(t))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	e, err := m.Inbox().Pop(ctx)
 	if err != nil {
-		t.Fatalf("pop: %v", err)
+		buf := make([]byte, 1<<20); t.Fatalf("pop: %v\n%s\n%s", err, dump(m), buf[:runtime.Stack(buf, true)])
 	}
 	return e.Item
 }

@@ -2,6 +2,8 @@ package direct
 
 import (
 	"bytes"
+	"context"
+	"time"
 	"fmt"
 	"testing"
 
@@ -71,6 +73,7 @@ func TestResume(t *testing.T) {
 		for i := range n {
 			if _, err := a.SendWait(testContext(t), b.cfg.Self, fmt.Appendf(nil, "%d", i), SendOptions{}); err != nil {
 				errs <- err
+				t.Error(i, err)
 				return
 			}
 		}
@@ -92,7 +95,16 @@ func TestResume(t *testing.T) {
 		}
 	}()
 	for i := range n {
-		msg := receive(t, b)
+		if i%100 == 0 && testing.Verbose() {
+			fmt.Println(i)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		e, err := b.Inbox().Pop(ctx)
+		cancel()
+		if err != nil {
+			t.Fatalf("%v\n%s\n%s", err, dump(a), dump(b))
+		}
+		msg := e.Item
 		if string(msg.Payload) != fmt.Sprint(i) || msg.Sequence != uint64(i+1) {
 			t.Fatalf("message %d: %q, sequence %d", i, msg.Payload, msg.Sequence)
 		}

@@ -44,6 +44,7 @@ func (o *outbound) fresh() bool { return o.next == 1 }
 // linkUp prepares for a new stream.
 func (o *outbound) linkUp() {
 	o.ready, o.answered = o.fresh(), false
+	o.cursor = o.base // until STATE says more
 	o.written, o.credit = 0, windowBytes
 	o.voids = o.voids[:0]
 }

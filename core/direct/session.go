@@ -138,7 +138,7 @@ func (s *session) handle(f *frame, at int64, fx *effects) error {
 			return err
 		}
 		s.mark = s.mark || rewind
-		fx.resumed = s.links[1] != [16]byte{}
+		fx.resumed = !rewind && s.links[1] != [16]byte{} // the first STATE on a later link
 	case frameOffer:
 		return s.in.offer(f, s.maxBody, fx)
 	case frameVoid:

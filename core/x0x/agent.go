@@ -1,0 +1,245 @@
+package x0x
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/direct"
+	"github.com/saorsa-labs/x0x-go/core/gossip"
+	"github.com/saorsa-labs/x0x-go/core/internal/mailbox"
+	"github.com/saorsa-labs/x0x-go/core/internal/task"
+	"github.com/saorsa-labs/x0x-go/core/trust"
+	"github.com/saorsa-labs/x0x-go/core/wire"
+)
+
+// Agent is one participant: an identity, its connections, its topics and its direct messages.
+// Make it with New and end it with Close.
+//
+// Its life, in states:
+//
+//	New ──▶ open ◀──JoinNetwork / LeaveNetwork──▶ joined
+//	          │                                      │
+//	          └──────────────── Close ───────────────┴──▶ closed
+//
+// An open agent already delivers its own topic messages and messages to itself; what it
+// publishes is kept for the peers to come.
+type Agent struct {
+	opts   Options
+	log    *slog.Logger
+	keys   *keys
+	trust  *trust.Store
+	policy *trust.Policy
+	tasks  *task.Group // every goroutine of the façade and its rooms
+	events *events
+	direct *direct.Manager
+	gossip *gossip.Engine
+	links  *topicLinks
+	dials  *dialQueue
+	line   *publishLine
+	inbox  Feed[DirectMessage]
+
+	ctx    context.Context // ends when closing begins
+	cancel context.CancelCauseFunc
+
+	joining sync.Mutex // held while joining, leaving or closing
+	net     atomic.Pointer[network]
+
+	operations atomic.Int64 // asynchronous ones in flight
+	refused    atomic.Uint64
+	poison     atomic.Pointer[Error]
+	closing    atomic.Bool
+	done       chan struct{}
+}
+
+// New makes an agent. It reads or makes keys and opens no socket.
+//
+// Errors: ErrInvalidArgument (an option, named in the text), ErrNotFound (a key path that
+// does not exist), ErrCorrupt (a damaged key file, left as it is), ErrPolicy (a key that others
+// can read), ErrBusy (the identity folder is in use by a live process), ErrIO.
+func New(o Options) (*Agent, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	k, err := loadKeys(o)
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{opts: o, log: o.Logger, keys: k, trust: trust.NewStore(), done: make(chan struct{})}
+	a.ctx, a.cancel = context.WithCancelCause(context.Background())
+	a.tasks = task.New(a.panicked)
+	a.policy = trust.NewPolicy(a.trust, o.AcceptFrom)
+	a.events = newEvents(o.EventLimit)
+	a.links = newTopicLinks(a)
+	a.dials = newDialQueue(a)
+	a.line = &publishLine{agent: a}
+	a.startRooms()
+	a.trust.OnChange(a.trustChanged)
+	return a, nil
+}
+
+// AgentID returns the portable identity: it follows the agent from machine to machine.
+func (a *Agent) AgentID() AgentID { return a.keys.agent.Public().AgentID() }
+
+// MachineID returns the identity of this installation, which connections authenticate.
+func (a *Agent) MachineID() MachineID { return a.keys.machine.Public().MachineID() }
+
+// UserID returns the person behind the agent, if there is one: false in this version.
+func (a *Agent) UserID() (UserID, bool) { return UserID{}, false }
+
+// Done is closed when the agent is closed and everything of it has ended.
+func (a *Agent) Done() <-chan struct{} { return a.done }
+
+// Events returns what happens to the agent, oldest dropped first when nobody reads.
+func (a *Agent) Events() *Feed[Event] { return &a.events.feed }
+
+// SetEventMask chooses which events are collected: EventsLifecycle (the default) and
+// EventsMessage.
+func (a *Agent) SetEventMask(mask EventMask) { a.events.mask.Store(uint32(mask)) }
+
+// Close says goodbye to the peers, waits up to CloseGrace, and no longer than ctx, for sends
+// in flight, fails what remains with ErrClosed, and returns when everything has ended. A
+// second call waits for the first and returns nil.
+func (a *Agent) Close(ctx context.Context) error {
+	if !a.closing.CompareAndSwap(false, true) {
+		<-a.done
+		return nil
+	}
+	grace, cancel := context.WithTimeout(ctx, a.opts.CloseGrace)
+	defer cancel()
+	a.direct.Close(grace) // waits for acknowledgements, so it comes before the connections
+	a.cancel(closedError("close"))
+	a.joining.Lock()
+	if n := a.net.Swap(nil); n != nil {
+		n.leave(grace)
+	}
+	a.joining.Unlock()
+	a.dials.close()
+	a.gossip.Close(context.Background()) // its goroutines end by themselves now
+	a.tasks.Wait()
+	a.events.box.Close()
+	err := a.keys.Close()
+	close(a.done)
+	return err
+}
+
+// usable is asked at the door of every call.
+func (a *Agent) usable(op string) error {
+	if p := a.poison.Load(); p != nil {
+		return &Error{Kind: wire.KindPoisoned, Op: op, Msg: "the agent met a defect earlier: " + p.Msg}
+	}
+	if a.closing.Load() {
+		return closedError(op)
+	}
+	return nil
+}
+
+func closedError(op string) *Error { return wire.Errorf(wire.KindClosed, op, "the agent is closed") }
+
+// Poison marks the agent as broken: every later call fails with ErrPoisoned, and one Fatal
+// event tells why. The C ABI calls it when a panic reached one of its exports.
+func (a *Agent) Poison(reason error) {
+	e := &Error{Kind: wire.KindPanic, Op: "agent", Msg: reason.Error()}
+	if !a.poison.CompareAndSwap(nil, e) {
+		return
+	}
+	a.log.Error("agent poisoned", "reason", reason)
+	a.events.push(Event{Type: Fatal, Agent: a.AgentID(), Err: e})
+}
+
+// Poisoned returns why the agent is broken, or nil.
+func (a *Agent) Poisoned() error {
+	if p := a.poison.Load(); p != nil {
+		return p
+	}
+	return nil
+}
+
+func (a *Agent) panicked(name string, value any, stack []byte) {
+	a.log.Error("panic", "goroutine", name, "value", fmt.Sprint(value), "stack", string(stack))
+	a.Poison(fmt.Errorf("panic in %s: %v", name, value))
+}
+
+// begin counts an asynchronous operation in, or refuses it when too many are in flight; end
+// counts it out. The limit stops a caller who never waits from taking all memory.
+func (a *Agent) begin(op string) error {
+	if err := a.usable(op); err != nil {
+		return err
+	}
+	if a.operations.Add(1) > int64(a.opts.MaxOperations) {
+		a.operations.Add(-1)
+		a.refused.Add(1)
+		return &Error{Kind: wire.KindBusy, Op: op, Retryable: true,
+			Msg: fmt.Sprintf("%d operations are in flight", a.opts.MaxOperations)}
+	}
+	return nil
+}
+
+func (a *Agent) end() { a.operations.Add(-1) }
+
+// EventType names what happened.
+type EventType uint8
+
+const (
+	Connected    EventType = iota + 1 // an authenticated peer is there
+	Disconnected                      // it is gone: it said goodbye, or the redial failed too
+	PeerJoined                        // a peer is seen for the first time since joining
+	MessageEvent                      // a copy of a topic message, see EventsMessage
+	ErrorEvent                        // something went wrong outside any call
+	SessionReset                      // the peer's process is a new one: its earlier session ended
+	Fatal                             // a defect poisoned the agent
+)
+
+// EventMask chooses events.
+type EventMask uint32
+
+const (
+	EventsLifecycle EventMask = 1 // everything but messages
+	EventsMessage   EventMask = 2 // copies of the messages of subscribed topics; no back-pressure
+)
+
+// Event is one thing that happened. Which fields are set depends on its Type.
+type Event struct {
+	Type    EventType
+	Time    time.Time
+	Agent   AgentID
+	Machine MachineID
+	Addr    string
+	Path    string
+	Err     error
+	Message *Message
+}
+
+// events is the bounded queue of events.
+type events struct {
+	box  *mailbox.Box[Event]
+	feed Feed[Event]
+	mask atomic.Uint32
+	seq  atomic.Uint64
+}
+
+func newEvents(limit int) *events {
+	e := &events{box: mailbox.New[Event](mailbox.Options{MaxItems: limit, MaxBytes: 8 << 20, Policy: mailbox.DropOldest})}
+	e.feed.box = e.box
+	e.mask.Store(uint32(EventsLifecycle))
+	return e
+}
+
+func (e *events) push(ev Event) {
+	class := EventsLifecycle
+	size := 0
+	if ev.Type == MessageEvent {
+		class, size = EventsMessage, len(ev.Message.Payload)
+	}
+	if EventMask(e.mask.Load())&class == 0 && ev.Type != Fatal {
+		return
+	}
+	if ev.Time.IsZero() {
+		ev.Time = time.Now()
+	}
+	e.box.Push(ev, size, e.seq.Add(1))
+}

@@ -1,0 +1,94 @@
+package x0x
+
+import (
+	"context"
+
+	"github.com/saorsa-labs/x0x-go/core/direct"
+	"github.com/saorsa-labs/x0x-go/core/gossip"
+	"github.com/saorsa-labs/x0x-go/core/transport"
+	"github.com/saorsa-labs/x0x-go/core/wire"
+)
+
+// handler hands connections and streams from transport to the rooms. It implements
+// transport.Handler.
+type handler struct{ a *Agent }
+
+// ConnUp is called for each new connection before any of its streams.
+func (h handler) ConnUp(c *transport.Conn) {
+	h.a.links.up(c)
+	h.a.direct.LinkUp(link{c})
+	h.a.gossip.PeerUp(c.AgentID())
+}
+
+// ConnDown is called when a connection is gone.
+func (h handler) ConnDown(c *transport.Conn, err error) {
+	h.a.direct.LinkDown(link{c}, err)
+	if h.a.links.down(c) {
+		h.a.gossip.PeerDown(c.AgentID())
+	}
+}
+
+// Stream runs on a goroutine of the connection for each stream of the peer.
+func (h handler) Stream(c *transport.Conn, kind transport.StreamKind, s transport.ReceiveStream) {
+	switch kind {
+	case transport.KindDirect, transport.KindDirectBody:
+		h.a.direct.HandleStream(link{c}, byte(kind), s)
+	case transport.KindGossip:
+		h.topics(c, s)
+	}
+}
+
+// topics reads gossip frames until the stream ends. What cannot be a frame ends the
+// connection, since its sender proved that it does not speak the protocol.
+func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
+	r := wire.NewFrameReader(s, gossip.MaxFrame)
+	var frame []byte
+	for {
+		typ, body, err := r.Next()
+		if err != nil {
+			if k := wire.KindOf(err); k == wire.KindCorrupt || k == wire.KindTooLarge {
+				c.Close(transport.CloseProtocol, "malformed topic frame")
+			}
+			return
+		}
+		frame = append(append(frame[:0], typ), body...) // gossip keeps nothing of it
+		h.a.gossip.HandleFrame(c.AgentID(), frame)
+		if cap(frame) > 64<<10 {
+			frame = nil // one large message must not pin its size for ever
+		}
+	}
+}
+
+// peerEvent turns what transport saw into an event for the application.
+func (a *Agent) peerEvent(e transport.Event) {
+	ev := Event{Agent: e.Agent, Machine: e.Machine, Path: e.Path, Err: e.Err}
+	if e.Addr.IsValid() {
+		ev.Addr = e.Addr.String()
+	}
+	switch e.Type {
+	case transport.Connected:
+		ev.Type = Connected
+	case transport.Disconnected:
+		ev.Type = Disconnected
+		a.direct.Disconnected(e.Agent)
+		a.dials.want(e.Agent)
+	case transport.PeerJoined:
+		ev.Type = PeerJoined
+	default:
+		ev.Type = ErrorEvent
+	}
+	a.events.push(ev)
+}
+
+// link shows a connection to core/direct in its own words.
+type link struct{ *transport.Conn }
+
+func (l link) Agent() AgentID     { return l.AgentID() }
+func (l link) Machine() MachineID { return l.MachineID() }
+
+func (l link) OpenUni(ctx context.Context, kind byte) (direct.SendStream, error) {
+	return l.Conn.OpenUni(ctx, transport.StreamKind(kind))
+}
+
+// Fail ends a connection whose peer broke the protocol.
+func (l link) Fail(reason string) { l.Close(transport.CloseProtocol, reason) }
