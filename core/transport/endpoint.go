@@ -92,6 +92,10 @@ func Listen(cfg Config) (*Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	return listenWith(cfg, cert)
+}
+
+func listenWith(cfg Config, cert tls.Certificate) (*Endpoint, error) {
 	socket, err := listenUDP(cfg.Bind)
 	if err != nil {
 		return nil, err
