@@ -1,7 +1,7 @@
 """A PEP 517 build backend without dependencies: the package, and libx0x built with Go.
 
 The library comes from the first of
-  1. X0X_LIBRARY: a libx0x.so that was built before;
+  1. X0X_PREBUILT: a libx0x.so that was built before (`make wheel`);
   2. the Go source beside this package (../capi in the repository, ./go in an sdist).
 The wheel is py3-none-manylinux_2_N_ARCH: ctypes fits every Python, and N is read from the
 library. The sdist carries the Go source.
@@ -117,17 +117,17 @@ def _library(temporary: Path) -> Path:
     """The library to package, built if need be."""
     if sys.platform != "linux":
         raise SystemExit(f"agent-x0x: {sys.platform} is not supported yet, only Linux")
-    prebuilt = os.environ.get("X0X_LIBRARY")
+    prebuilt = os.environ.get("X0X_PREBUILT")
     if prebuilt:
         path = Path(prebuilt)
         if not path.is_file():
-            raise SystemExit(f"agent-x0x: X0X_LIBRARY names {path}, which is not a file")
+            raise SystemExit(f"agent-x0x: X0X_PREBUILT names {path}, which is not a file")
         return path
     source = _go_source()
     if source is None:
         raise SystemExit(
             "agent-x0x: there is no Go source to build libx0x from (neither ../capi nor ./go). "
-            "Install a wheel, or set X0X_LIBRARY to a libx0x.so"
+            "Install a wheel, or set X0X_PREBUILT to a libx0x.so"
         )
     if shutil.which("go") is None or shutil.which(os.environ.get("CC", "gcc")) is None:
         raise SystemExit(
@@ -143,7 +143,7 @@ def _go_build(source: Path, output: Path) -> Path:
     environment.setdefault("GOTOOLCHAIN", GO_TOOLCHAIN)
     environment["CGO_ENABLED"] = "1"
     # An older glibc than that of the build machine: see the header for how.
-    floor = source / "capi" / "glibc_floor.h"
+    floor = source / "capi" / "oldglibc.h"
     if floor.is_file() and platform.machine() == "x86_64":
         environment["CGO_CFLAGS"] = f"-O2 -g -include {floor}"
         environment["CGO_LDFLAGS"] = "-Wl,--no-as-needed -l:libpthread.so.0"

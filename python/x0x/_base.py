@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
-from . import _abi, _log
+from . import _abi
 from ._core import Core, abandon
 from ._errors import InvalidArgumentError
 from ._feed import TopicFeed
@@ -21,7 +21,6 @@ class BaseAgent:
     """One agent: identity, knowledge about peers, trust, events."""
 
     def __init__(self, options: AgentOptions) -> None:
-        _log.bridge()
         self._core = core = Core(options)
         label = f"{type(self).__name__} {str(core.agent_id)[:16]}"
         self._finalizer = weakref.finalize(self, abandon, core, label)

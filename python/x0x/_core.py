@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import itertools
-import mmap
-import struct
 import sys
 import threading
 import traceback
@@ -21,16 +19,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from . import _abi, _lib, _msgpack
-from ._errors import ClosedError, X0XError, error
+from . import _abi, _lib, _log, _msgpack
+from ._drain import RECORD, Buffer
+from ._errors import X0XError, error
 from ._feed import Feed, InboxFeed, TopicFeed
 from ._ids import AgentId, MachineId, UserId
 from ._lib import scratch
 from ._options import AgentOptions, count, milliseconds, payload_bytes, structs
 from ._types import POLICIES, DropPolicy, LaggedEvent, Message, event_of
-
-# struct x0x_record: bytes, kind, flags, id, seq, unix_ms, meta_len, payload_len.
-RECORD = struct.Struct("<IHHQQQII")
 
 _SUCCESS = _msgpack.pack([_abi.X0X_OK, None])  # the commonest completion
 
@@ -71,46 +67,12 @@ class Operation:
         return meta[1]
 
 
-class Buffer:
-    """Where a queue is drained to."""
-
-    __slots__ = ("at", "size", "_size_ref", "_records_ref", "_memory", "_large")
-
-    def __init__(self) -> None:
-        # Pages that are never written to cost nothing, unlike those of a ctypes array.
-        self._memory = ctypes.c_char.from_buffer(mmap.mmap(-1, _abi.X0X_DRAIN_HINT))
-        self._large: Any = None
-        self.at = ctypes.addressof(self._memory)
-        self.size = ctypes.c_size_t()
-        self._size_ref = ctypes.byref(self.size)
-        self._records_ref = ctypes.byref(ctypes.c_uint32())
-
-    def drain(self, lib: Any, queue: int) -> int:
-        """X0X_OK or X0X_S_MORE, with `size` bytes `at`."""
-        if self._large is not None:
-            self._large, self.at = None, ctypes.addressof(self._memory)
-        capacity = _abi.X0X_DRAIN_HINT
-        while True:
-            status: int = lib.x0x_queue_drain(
-                queue, self.at, capacity, self._size_ref, self._records_ref
-            )
-            if status >= 0:
-                return status
-            capacity, self.size.value = (self.size.value + 7) & ~7, 0
-            if status != _abi.X0X_E_TOO_SMALL:
-                if status in (_abi.X0X_E_CLOSED, _abi.X0X_E_BUSY):
-                    return _abi.X0X_OK
-                raise error(status)
-            # One large record: a place for it alone, given back with the next drain.
-            self._large = (ctypes.c_uint64 * (capacity // 8))()
-            self.at = ctypes.addressof(self._large)
-
-
 class Core:
     """The C side of one agent."""
 
     def __init__(self, options: AgentOptions) -> None:
         queue_options, agent_options = structs(options)
+        _log.bridge()
         sweep()
         self.lib: Any = _lib.library()
         self.closing = False
@@ -575,7 +537,9 @@ def live_handles(kind: int = _abi.X0X_KIND_ANY) -> int:
     """How many handles of the library are open in this process: 0 means that nothing leaks."""
     sweep()
     lib = _lib.loaded()
-    return 0 if lib is None else int(lib.x0x_live_handles(kind))
+    if lib is None:
+        return 0
+    # The queue that the log comes through lives as long as the process.
+    ours = _log.bridged() if kind in (_abi.X0X_KIND_ANY, _abi.X0X_KIND_QUEUE) else 0
+    return int(lib.x0x_live_handles(kind)) - ours
 
-
-__all__ = ["ClosedError", "Core", "Operation", "abandon", "live_handles", "sweep"]

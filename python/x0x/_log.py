@@ -13,6 +13,7 @@ import threading
 from typing import Any
 
 from . import _abi, _lib, _msgpack
+from ._drain import RECORD, Buffer
 from ._lib import scratch
 
 logger = logging.getLogger("x0x")
@@ -42,6 +43,11 @@ def bridge_logs(level: int | None = None) -> None:
         _bridge.set_level(level)
 
 
+def bridged() -> int:
+    """How many queues of the library the bridge holds: one or none."""
+    return 0 if _bridge is None else 1
+
+
 def _heard() -> bool:
     """Whether a handler other than ours would get records of the logger."""
     at: logging.Logger | None = logger
@@ -63,10 +69,7 @@ def _from_logging(level: int) -> int:
 
 class _Bridge:
     def __init__(self) -> None:
-        from ._core import RECORD, Buffer
-
         self._lib = _lib.library()
-        self._record = RECORD
         self._buffer = Buffer()
         place = scratch
         place.check(self._lib.x0x_queue_new(None, place.u64_ref, place.err_ref))
@@ -98,9 +101,9 @@ class _Bridge:
         buffer.size.value = 0
         at = 0
         while at < len(chunk):
-            size, kind, _, _, _, ms, meta_len, _ = self._record.unpack_from(chunk, at)
+            size, kind, _, _, _, ms, meta_len, _ = RECORD.unpack_from(chunk, at)
             meta = chunk[at + 40 : at + 40 + meta_len]
-            at += max(size, self._record.size)
+            at += max(size, RECORD.size)
             if kind == _abi.X0X_R_LOG:
                 self._emit(_msgpack.unpack(meta), ms)
             elif kind == _abi.X0X_R_LAGGED:

@@ -191,6 +191,8 @@ def _path(name: str, value: Any) -> str:
 
 
 def _hosts(value: Any) -> list[str]:
+    if not isinstance(value, Iterable):
+        raise TypeError(f"bootstrap must be str or several, not {type(value).__name__}")
     hosts = list(value)
     for host in hosts:
         if not isinstance(host, str):

@@ -1,0 +1,78 @@
+"""The generated tables against the header and the library."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import re
+import struct
+from pathlib import Path
+
+import x0x
+from x0x import _abi, _drain, _lib, _types
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADER = (ROOT / "include" / "x0x.h").read_text(encoding="utf-8")
+
+
+def test_tables_are_those_of_this_header() -> None:
+    assert hashlib.sha256(HEADER.encode()).hexdigest()[:16] == _abi.SCHEMA_HASH
+
+
+def test_every_enumerator_has_its_number() -> None:
+    found = re.findall(r"^\s+(X0X_\w+) = (-?\d+),?", HEADER, re.MULTILINE)
+    assert len(found) > 60
+    for name, value in found:
+        assert getattr(_abi, name) == int(value), name
+
+
+def test_the_library_has_every_function_and_this_version() -> None:
+    lib = _lib.library()
+    declared = set(re.findall(r"X0X_API [^;(]*?\b(x0x_\w+)\(", HEADER))
+    assert declared == set(_abi.FUNCTIONS)
+    for name in declared:
+        assert getattr(lib, name).restype is not None
+    assert lib.x0x_abi_version() >> 16 == _abi.X0X_ABI_MAJOR
+    assert lib.x0x_version().decode() == x0x.__version__
+    assert x0x.__version__ in x0x.build_info()
+
+
+def test_record_header_matches_the_struct() -> None:
+    record = _abi.x0x_record
+    assert ctypes.sizeof(record) == _drain.RECORD.size == 40
+    raw = bytes(range(40))
+    fields = record.from_buffer_copy(raw)
+    names = ("bytes", "kind", "flags", "id", "seq", "unix_ms", "meta_len", "payload_len")
+    assert _drain.RECORD.unpack(raw) == tuple(getattr(fields, name) for name in names)
+    assert struct.calcsize("<IHHQQQII") == 40
+
+
+def test_every_status_has_its_class() -> None:
+    for status, name in _abi.STATUS_NAMES.items():
+        if status < 0:
+            error = x0x._errors.error(status, "text")
+            assert error.code == name
+            assert type(error).__name__ in x0x.__all__
+            assert str(error) == "text"
+            # X0X_E_BAD_HANDLE is BadHandleError.
+            plain = name[len("X0X_E_") :].replace("_", "").lower() + "error"
+            assert type(error).__name__.lower() == plain
+            assert lib_name(status) == name
+
+
+def lib_name(status: int) -> str:
+    return str(_lib.library().x0x_status_name(status).decode())
+
+
+def test_enums_cover_the_header() -> None:
+    assert set(_types.DECISIONS.values()) == set(x0x.TrustDecision)
+    assert {*_types.OUTCOMES.values(), x0x.ConnectOutcome.UNKNOWN} == set(x0x.ConnectOutcome)
+    assert set(_types.POLICIES) == set(x0x.DropPolicy)
+    levels = re.findall(r"X0X_TRUST_(\w+) = (\d)", HEADER)
+    assert {name: int(n) for name, n in levels} == {m.name: m.value for m in x0x.TrustLevel}
+
+
+def test_unknown_numbers_fall_back() -> None:
+    assert x0x.TrustLevel(99) is x0x.TrustLevel.UNKNOWN
+    assert x0x._errors.error(-999, "new").code == "X0X_E_UNKNOWN"
+    assert type(x0x._errors.error(-999)) is x0x.X0XError
