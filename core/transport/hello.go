@@ -3,6 +3,7 @@ package transport
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"strings"
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -225,7 +226,7 @@ func (r *refusal) kind() wire.Kind {
 }
 
 func (r *refusal) marshal() []byte {
-	reason := r.reason[:min(len(r.reason), maxReason)]
+	reason := strings.ToValidUTF8(r.reason[:min(len(r.reason), maxReason)], "")
 	return wire.NewBuilder(nil).U8(uint8(r.code)).Fixed(r.stays[:]).String(reason).Build()
 }
 
