@@ -1,0 +1,292 @@
+package scenariotest
+
+import (
+	"bytes"
+	"context"
+	"time"
+)
+
+// Result is what a call gave, by the field names of the list. Values are ID, []byte, string,
+// bool and uint64.
+type Result map[string]any
+
+// call is the meaning of one word of the list.
+type call func(ctx context.Context, r *run, a *actor, x args) (Result, error)
+
+// calls are all words. "open" is here to be known; it runs before there is an agent.
+var calls map[string]call
+
+func init() { // not in the declaration: Parse asks for the names, and the calls parse
+	calls = map[string]call{
+		"open": nil,
+		"identity": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			agent, machine, err := a.Identity()
+			return Result{"agent_id": agent, "machine_id": machine}, err
+		},
+		"join":  func(ctx context.Context, _ *run, a *actor, _ args) (Result, error) { return nil, a.Join(ctx) },
+		"leave": func(ctx context.Context, _ *run, a *actor, _ args) (Result, error) { return nil, a.Leave(ctx) },
+		"close": func(ctx context.Context, _ *run, a *actor, _ args) (Result, error) {
+			a.closed = true
+			return nil, a.Close(ctx)
+		},
+
+		"is_connected": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			yes, err := a.IsConnected()
+			return Result{"connected": yes}, err
+		},
+		"is_agent_connected": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			yes, err := a.IsAgentConnected(id)
+			return Result{"connected": yes}, err
+		}),
+		"connect_agent": withID(func(x args) value { return x.Agent }, func(ctx context.Context, a *actor, id ID, _ args) (Result, error) {
+			outcome, err := a.ConnectAgent(ctx, id)
+			return Result{"outcome": outcome}, err
+		}),
+		"connect_machine": withID(func(x args) value { return x.Machine }, func(ctx context.Context, a *actor, id ID, _ args) (Result, error) {
+			outcome, err := a.ConnectMachine(ctx, id)
+			return Result{"outcome": outcome}, err
+		}),
+		"connect_address": connectAddress,
+		"add_peer":        addPeer,
+		"peers": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			n, err := a.Peers()
+			return Result{"count": uint64(n)}, err
+		},
+		"wait_peers": waitPeers,
+
+		"publish":     publish,
+		"subscribe":   subscribe,
+		"unsubscribe": withSub(func(_ context.Context, s Subscription, _ args) (Result, error) { return nil, s.Close() }),
+		"next":        withSub(next),
+		"next_many":   withSub(nextMany),
+		"no_message":  withSub(noMessage),
+		"subscription_info": withSub(func(_ context.Context, s Subscription, _ args) (Result, error) {
+			topic, pending, dropped, err := s.Info()
+			return Result{"topic": topic, "pending": pending, "dropped": dropped}, err
+		}),
+
+		"send":      withID(func(x args) value { return x.To }, send),
+		"recv":      recv,
+		"recv_many": recvMany,
+		"no_direct": noDirect,
+		"inbox_info": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			n, err := a.InboxPending()
+			return Result{"pending": n}, err
+		},
+
+		"set_trust": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, x args) (Result, error) {
+			return nil, a.SetTrust(id, x.Level)
+		}),
+		"trust": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			level, err := a.Trust(id)
+			return Result{"level": level}, err
+		}),
+		"contacts": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			n, err := a.Contacts()
+			return Result{"count": uint64(n)}, err
+		},
+		"remove_contact": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			existed, err := a.RemoveContact(id)
+			return Result{"existed": existed}, err
+		}),
+
+		"event":      event,
+		"set_events": func(_ context.Context, _ *run, a *actor, x args) (Result, error) { return nil, a.SetEvents(x.Mask) },
+		"stats": func(_ context.Context, _ *run, a *actor, x args) (Result, error) {
+			all, err := a.Stats()
+			v, ok := all[x.Name]
+			if err == nil && !ok {
+				err = scriptf("there is no counter %q", x.Name)
+			}
+			return Result{"value": v}, err
+		},
+	}
+}
+
+// withID resolves the agent or machine that a call is about.
+func withID(which func(args) value, f func(context.Context, *actor, ID, args) (Result, error)) call {
+	return func(ctx context.Context, r *run, a *actor, x args) (Result, error) {
+		id, err := r.id(which(x))
+		if err != nil {
+			return nil, &scriptError{err}
+		}
+		return f(ctx, a, id, x)
+	}
+}
+
+// withSub finds the subscription that a call is about.
+func withSub(f func(context.Context, Subscription, args) (Result, error)) call {
+	return func(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+		s := a.subs[x.Sub]
+		if s == nil {
+			return nil, scriptf("no subscription %q", x.Sub)
+		}
+		return f(ctx, s, x)
+	}
+}
+
+func connectAddress(ctx context.Context, r *run, a *actor, x args) (Result, error) {
+	address := x.Address
+	if x.Of != "" {
+		var err error
+		if address, err = r.address(x.Of); err != nil {
+			return nil, &scriptError{err}
+		}
+	}
+	id, err := a.ConnectAddress(ctx, address)
+	return Result{"agent_id": id}, err
+}
+
+func addPeer(_ context.Context, r *run, a *actor, x args) (Result, error) {
+	b, err := r.actor(x.Of)
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := b.LocalAddresses()
+	if err != nil {
+		return nil, &scriptError{err}
+	}
+	return nil, a.AddPeer(b.machineID, b.agentID, addresses)
+}
+
+// waitPeers waits for that many peers. Events only say when to look again: they are kept for
+// the steps that wait for them.
+func waitPeers(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+	for {
+		n, err := a.Peers()
+		if err != nil || n >= x.Count {
+			return Result{"count": uint64(n)}, err
+		}
+		look, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		e, err := a.NextEvent(look)
+		cancel()
+		if err == nil {
+			a.events = append(a.events, e)
+		} else if ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+func event(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+	for {
+		var e Event
+		if len(a.events) > 0 {
+			e, a.events = a.events[0], a.events[1:]
+		} else {
+			var err error
+			if e, err = a.NextEvent(ctx); err != nil {
+				return nil, err
+			}
+		}
+		if e.Name == x.Name {
+			return Result{"agent": e.Agent, "payload": e.Payload, "topic": e.Topic}, nil
+		}
+	}
+}
+
+// payloads are the messages of a step: one, or with a count a numbered series.
+func (x args) payloads() [][]byte {
+	if x.Count == 0 {
+		return [][]byte{x.Payload.raw()}
+	}
+	list := make([][]byte, x.Count)
+	for i := range list {
+		list[i] = x.Payload.numbered(x.First + i)
+	}
+	return list
+}
+
+func (x args) timeout() time.Duration { return time.Duration(x.TimeoutMS) * time.Millisecond }
+
+func publish(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+	return nil, a.Publish(ctx, string(x.Topic.raw()), x.payloads(), x.timeout())
+}
+
+func subscribe(_ context.Context, _ *run, a *actor, x args) (Result, error) {
+	o := SubscribeOptions{NoReplay: x.Replay != nil && !*x.Replay, MaxMessages: x.MaxMessages, Paused: x.Paused}
+	switch x.Policy {
+	case "", "drop_oldest":
+	case "drop_newest":
+		o.DropNewest = true
+	default:
+		return nil, scriptf("no policy %q", x.Policy)
+	}
+	s, err := a.Subscribe(string(x.Topic.raw()), o)
+	if err == nil {
+		a.subs[x.As] = s
+	}
+	return nil, err
+}
+
+func next(ctx context.Context, s Subscription, _ args) (Result, error) {
+	m, err := s.Next(ctx)
+	if m.Lagged > 0 {
+		return Result{"lagged": m.Lagged}, err
+	}
+	return Result{"payload": m.Payload, "sender": m.Sender, "topic": m.Topic, "sequence": m.Sequence, "trust_level": m.TrustLevel}, err
+}
+
+func nextMany(ctx context.Context, s Subscription, x args) (Result, error) {
+	for i, want := range x.payloads() {
+		m, err := s.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if m.Lagged > 0 || !bytes.Equal(m.Payload, want) {
+			return nil, scriptf("message %d is %s (lagged %d), want %s", i, brief(m.Payload), m.Lagged, brief(want))
+		}
+	}
+	return nil, nil
+}
+
+// noMessage succeeds when nothing comes in a while; nothing else may end the wait.
+func noMessage(ctx context.Context, s Subscription, x args) (Result, error) {
+	wait, cancel := context.WithTimeout(ctx, time.Duration(x.ForMS)*time.Millisecond)
+	defer cancel()
+	m, err := s.Next(wait)
+	if err == nil {
+		return nil, scriptf("%s came (lagged %d), want nothing", brief(m.Payload), m.Lagged)
+	}
+	return nil, unlessEnded(wait, err)
+}
+
+func noDirect(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+	wait, cancel := context.WithTimeout(ctx, time.Duration(x.ForMS)*time.Millisecond)
+	defer cancel()
+	m, err := a.Recv(wait)
+	if err == nil {
+		return nil, scriptf("%s came, want nothing", brief(m.Payload))
+	}
+	return nil, unlessEnded(wait, err)
+}
+
+func unlessEnded(wait context.Context, err error) error {
+	if wait.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func send(ctx context.Context, a *actor, to ID, x args) (Result, error) {
+	path, err := a.Send(ctx, to, x.payloads(), SendOptions{Timeout: x.timeout(), Unordered: x.Unordered, FailOnDisconnect: x.FailOnDisconnect})
+	return Result{"path": path}, err
+}
+
+func recv(ctx context.Context, _ *run, a *actor, _ args) (Result, error) {
+	m, err := a.Recv(ctx)
+	return Result{"payload": m.Payload, "sender": m.Sender, "machine_id": m.Machine, "sequence": m.Sequence, "trust_decision": m.Decision}, err
+}
+
+func recvMany(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+	for i, want := range x.payloads() {
+		m, err := a.Recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !bytes.Equal(m.Payload, want) {
+			return nil, scriptf("message %d is %s, want %s", i, brief(m.Payload), brief(want))
+		}
+	}
+	return nil, nil
+}

@@ -1,0 +1,119 @@
+package scenariotest
+
+import (
+	"context"
+	"time"
+)
+
+// ID is an agent id or a machine id.
+type ID = [32]byte
+
+// System is one view of x0x: the façade, or the C ABI.
+type System interface {
+	// Open makes an agent.
+	Open(o Options) (Agent, error)
+	// Kind returns the name of an error's kind, such as "timeout", for any error that the
+	// view returned, those of its contexts included.
+	Kind(err error) string
+	// Leaks says what is left when all agents of a scenario are closed, or nil.
+	Leaks() error
+}
+
+// Options are the options of x0x_options, zero for the default.
+type Options struct {
+	NetworkID, RuntimeDir                                         string
+	Name, HomeDir, IdentityDir                                    string
+	MachineKeyPath, AgentKeyPath                                  string
+	MachineKey, AgentKey                                          []byte
+	Bind                                                          string
+	Bootstrap                                                     []string
+	DialTimeout, SendTimeout, PeerTimeout, SessionTTL, CloseGrace time.Duration
+	AcceptFrom                                                    string // a level name, or ""
+	InboxMessages, MaxOperations, MaxPeers                        uint32
+	InboxBytes                                                    uint64
+	NoLocalDiscovery, NoRelay                                     bool
+}
+
+// Agent is one agent, in the words of the scenario list: levels, decisions, outcomes and
+// events are names.
+type Agent interface {
+	Identity() (agent, machine ID, err error)
+	Join(ctx context.Context) error
+	Leave(ctx context.Context) error
+	Close(ctx context.Context) error
+
+	IsConnected() (bool, error)
+	IsAgentConnected(id ID) (bool, error)
+	Peers() (int, error)
+	LocalAddresses() ([]string, error)
+	ConnectAgent(ctx context.Context, id ID) (outcome string, err error)
+	ConnectMachine(ctx context.Context, id ID) (outcome string, err error)
+	ConnectAddress(ctx context.Context, address string) (agent ID, err error)
+	AddPeer(machine, agent ID, addresses []string) error
+
+	// Publish publishes all payloads, one after the other without waiting in between, and
+	// returns when all are done. timeout is that of each; 0 is the default.
+	Publish(ctx context.Context, topic string, payloads [][]byte, timeout time.Duration) error
+	Subscribe(topic string, o SubscribeOptions) (Subscription, error)
+	// Send sends all payloads in the same way, and returns the path of the last.
+	Send(ctx context.Context, to ID, payloads [][]byte, o SendOptions) (path string, err error)
+	Recv(ctx context.Context) (Direct, error)
+	InboxPending() (uint64, error)
+
+	SetTrust(id ID, level string) error
+	Trust(id ID) (level string, err error)
+	Contacts() (int, error)
+	RemoveContact(id ID) (existed bool, err error)
+
+	SetEvents(mask uint32) error
+	NextEvent(ctx context.Context) (Event, error)
+	Stats() (map[string]uint64, error)
+}
+
+// SubscribeOptions configure a subscription.
+type SubscribeOptions struct {
+	NoReplay    bool
+	MaxMessages uint32
+	DropNewest  bool
+	Paused      bool // nothing may leave the library before the first Next
+}
+
+// SendOptions configure sends.
+type SendOptions struct {
+	Timeout                     time.Duration // of each; 0 is the default
+	Unordered, FailOnDisconnect bool
+}
+
+// Subscription is one subscription to a topic.
+type Subscription interface {
+	Next(ctx context.Context) (Message, error)
+	Info() (topic string, pending, dropped uint64, err error)
+	Close() error
+}
+
+// Message is what a subscription yields: a message, or how many were lost.
+type Message struct {
+	Lagged     uint64 // > 0: the mark of a gap, and nothing else is set
+	Topic      string
+	Payload    []byte
+	Sender     ID
+	Sequence   uint64
+	TrustLevel string
+}
+
+// Direct is one direct message.
+type Direct struct {
+	Payload         []byte
+	Sender, Machine ID
+	Sequence        uint64
+	Decision        string
+}
+
+// Event is one event. Name is "connected", "disconnected", "peer_joined", "error",
+// "session_reset", "message", or something else that no scenario waits for.
+type Event struct {
+	Name    string
+	Agent   ID
+	Payload []byte
+	Topic   string
+}
