@@ -200,7 +200,7 @@ func mldsa44Certificate(t *testing.T) tls.Certificate {
 	return selfSigned(t, key.Public(), key)
 }
 
-func selfSigned(t *testing.T, pub, priv any) tls.Certificate {
+func selfSigned(t testing.TB, pub, priv any) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Unix(0, 0), NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, pub, priv)

@@ -96,7 +96,7 @@ func Listen(cfg Config) (*Endpoint, error) {
 }
 
 func listenWith(cfg Config, cert tls.Certificate) (*Endpoint, error) {
-	socket, err := listenUDP(cfg.Bind)
+	socket, err := listenUDP(cfg.Bind, net.ListenUDP)
 	if err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func TestHelloProofHoldsForOneConnectionOnly(t *testing.T) {
 // An acceptor that cannot prove its agent is found out by the dialler.
 func TestDiallerChecksTheAcceptorsProof(t *testing.T) {
 	a := listen(t, testConfig(t, 1))
-	machine, agent := testKey(t, 4), testKey(t, 5)
+	machine := testKey(t, 4)
 	cert, err := machineCertificate(machine)
 	require.NoError(t, err)
 	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS(cert, newTicketTable()), &quic.Config{EnableDatagrams: true})
@@ -208,8 +208,7 @@ func TestDiallerChecksTheAcceptorsProof(t *testing.T) {
 			<-served
 		})
 	}
-	_ = agent
-	require.Zero(t, a.Stats().Open)
+	eventually(t, "nothing stays open", func() bool { return a.Stats().Open == 0 })
 }
 
 func TestMalformedHellosEndTheConnection(t *testing.T) {

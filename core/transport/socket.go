@@ -9,13 +9,16 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
+// openUDP is net.ListenUDP, which a test replaces to be a host without IPv6.
+type openUDP func(network string, at *net.UDPAddr) (*net.UDPConn, error)
+
 // listenUDP opens the one socket of an endpoint.
-func listenUDP(bind string) (*net.UDPConn, error) {
+func listenUDP(bind string, open openUDP) (*net.UDPConn, error) {
 	const op = "listen"
 	if bind == "" {
-		c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv6unspecified})
+		c, err := open("udp", &net.UDPAddr{IP: net.IPv6unspecified})
 		if err != nil { // IPv6 is off
-			c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4zero})
+			c, err = open("udp4", &net.UDPAddr{IP: net.IPv4zero})
 		}
 		if err != nil {
 			return nil, wire.Errorf(wire.KindIO, op, "%w", err)
@@ -30,7 +33,7 @@ func listenUDP(bind string) (*net.UDPConn, error) {
 	if addr.Addr().Is4() {
 		network = "udp4" // 0.0.0.0 is IPv4 alone; "udp" would make it dual-stack
 	}
-	c, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(addr))
+	c, err := open(network, net.UDPAddrFromAddrPort(addr))
 	switch {
 	case err == nil:
 		return c, nil

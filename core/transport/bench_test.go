@@ -1,0 +1,247 @@
+package transport
+
+import (
+	"bufio"
+	"context"
+	"crypto/mldsa"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+	"github.com/stretchr/testify/require"
+)
+
+// BenchmarkDial compares, in one run, a dial with everything against quic-go
+// alone with an ML-DSA-65 certificate of the standard library.
+func BenchmarkDial(b *testing.B) {
+	b.Run("std", func(b *testing.B) {
+		cert := stdCertificate(b)
+		conf := baseTLS(cert)
+		conf.VerifyConnection = nil
+		l, err := quic.ListenAddr("127.0.0.1:0", conf, nil)
+		require.NoError(b, err)
+		tr := listen(b, testConfig(b, 1)).quic
+		go func() {
+			for {
+				if _, err := l.Accept(context.Background()); err != nil {
+					return
+				}
+			}
+		}()
+		for b.Loop() {
+			q, err := tr.Dial(context.Background(), l.Addr(), conf, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			q.CloseWithError(0, "")
+		}
+		l.Close()
+	})
+	run := func(b *testing.B, resume bool) {
+		x, y := listen(b, testConfig(b, 1)), listen(b, testConfig(b, 2))
+		if resume {
+			pair(b, x, y, y.Addr())
+			waitSession(b, x, y.MachineID())
+		} else {
+			x.sessions = noSessions()
+		}
+		for b.Loop() {
+			c, err := x.Dial(context.Background(), y.Addr(), y.MachineID())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if c.Resumed() != resume {
+				b.Fatal("resumed:", c.Resumed())
+			}
+			c.Close(CloseGoodbye, "")
+			_, _ = y.Accept(context.Background())
+		}
+	}
+	b.Run("full", func(b *testing.B) { run(b, false) })
+	b.Run("resumed", func(b *testing.B) { run(b, true) })
+}
+
+func stdCertificate(b *testing.B) tls.Certificate {
+	b.Helper()
+	key, err := mldsa.GenerateKey(mldsa.MLDSA65())
+	require.NoError(b, err)
+	return selfSigned(b, key.Public(), key)
+}
+
+// BenchmarkRoundTrip is 64 bytes there and back on one stream, by way of our
+// streams and by way of quic-go's.
+func BenchmarkRoundTrip(b *testing.B) {
+	x, y := listen(b, testConfig(b, 1)), listen(b, testConfig(b, 2))
+	xy, yx := pair(b, x, y, y.Addr())
+	go yx.Serve(func(_ StreamKind, s ReceiveStream) {
+		buf := make([]byte, 4096)
+		for {
+			n, err := s.Read(buf)
+			if err != nil {
+				return
+			}
+			if _, err := s.(Stream).Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	})
+	buf := make([]byte, 64)
+	trip := func(b *testing.B, s io.ReadWriter) {
+		for b.Loop() {
+			if _, err := s.Write(buf); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(s, buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("ours", func(b *testing.B) {
+		s, err := xy.OpenBidi(context.Background(), KindDirect)
+		require.NoError(b, err)
+		defer s.Cancel(0)
+		trip(b, s)
+	})
+	b.Run("raw", func(b *testing.B) {
+		s, err := xy.quic.OpenStreamSync(context.Background())
+		require.NoError(b, err)
+		defer s.CancelRead(0)
+		defer s.CancelWrite(0)
+		_, err = s.Write([]byte{byte(KindDirect)})
+		require.NoError(b, err)
+		trip(b, s)
+	})
+}
+
+// BenchmarkBulk is one stream of 64 KiB writes.
+func BenchmarkBulk(b *testing.B) {
+	x, y := listen(b, testConfig(b, 1)), listen(b, testConfig(b, 2))
+	xy, yx := pair(b, x, y, y.Addr())
+	go yx.Serve(func(_ StreamKind, s ReceiveStream) {
+		buf := make([]byte, 64<<10)
+		for {
+			if _, err := s.Read(buf); err != nil {
+				return
+			}
+		}
+	})
+	s, err := xy.OpenUni(context.Background(), KindDirect)
+	require.NoError(b, err)
+	buf := make([]byte, 64<<10)
+	b.SetBytes(int64(len(buf)))
+	for b.Loop() {
+		if _, err := s.Write(buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkIdleConnections reports what 1,000 idle connections cost the side that
+// accepts them: growth of the resident set of a process of its own, after GC.
+func BenchmarkIdleConnections(b *testing.B) {
+	const n = 1000
+	for b.Loop() {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestHubProcess$")
+		cmd.Env = append(os.Environ(), hubVariable+"="+b.Name())
+		in, err := cmd.StdinPipe()
+		require.NoError(b, err)
+		out, err := cmd.StdoutPipe()
+		require.NoError(b, err)
+		cmd.Stderr = os.Stderr
+		require.NoError(b, cmd.Start())
+		lines := bufio.NewScanner(out)
+		ask := func() (string, int) {
+			fmt.Fprintln(in, "report")
+			require.True(b, lines.Scan())
+			addr, rss, ok := strings.Cut(lines.Text(), " ")
+			require.True(b, ok, lines.Text())
+			bytes, err := strconv.Atoi(rss)
+			require.NoError(b, err, lines.Text())
+			return addr, bytes
+		}
+		addr, before := ask()
+		var clients []*Endpoint
+		for i := range 10 {
+			clients = append(clients, listen(b, testConfig(b, uint64(10+i))))
+		}
+		dials := make(chan error, n)
+		for _, c := range clients {
+			go func() {
+				for range n / len(clients) {
+					_, err := c.Dial(context.Background(), netip.MustParseAddrPort(addr), testKey(b, 2).Public().MachineID())
+					dials <- err
+				}
+			}()
+		}
+		for range n {
+			require.NoError(b, <-dials)
+		}
+		_, after := ask()
+		b.ReportMetric(float64(before), "rest-bytes")
+		b.ReportMetric(float64(after-before)/n, "bytes/conn")
+		require.NoError(b, in.Close())
+		for _, c := range clients {
+			_ = c.Close(context.Background())
+		}
+		require.NoError(b, cmd.Wait())
+	}
+}
+
+const hubVariable = "X0X_TRANSPORT_TEST_HUB"
+
+// TestHubProcess is not a test: BenchmarkIdleConnections runs it as a process.
+func TestHubProcess(t *testing.T) {
+	network := os.Getenv(hubVariable)
+	if network == "" {
+		return
+	}
+	cfg := testConfig(t, 1)
+	cfg.NetworkID = network
+	e := listen(t, cfg)
+	p := NewPeers(e, newRecorder(), PeersConfig{MaxPeers: 1 << 20})
+	defer func() { _ = p.Close(context.Background()) }()
+	// Accepted one by one, not by the table: the clients share few identities.
+	e.gate.Store(nil)
+	var conns []*Conn
+	go func() {
+		for {
+			c, err := e.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			conns = append(conns, c)
+			go c.Serve(func(StreamKind, ReceiveStream) {})
+		}
+	}()
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		for range 3 {
+			runtime.GC()
+			debug.FreeOSMemory()
+		}
+		fmt.Println(e.Addr().String(), residentBytes(t))
+	}
+	os.Exit(0)
+}
+
+func residentBytes(t *testing.T) int {
+	status, err := os.ReadFile("/proc/self/status")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			require.NoError(t, err)
+			return kib << 10
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}
