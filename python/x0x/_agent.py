@@ -300,6 +300,8 @@ class Agent(BaseAgent):
                     timer.cancel()
             if not arrived and not feed.items:
                 raise TimeoutError(f"nothing was received within {timeout} s")
+        if feed.waiters:
+            feed.refill()  # others wait, too, and asked while there was credit left
 
 
 class AgentBuilder(Builder):

@@ -507,14 +507,15 @@ def abandon(core: Core, label: str) -> None:
     """The finaliser of an agent: called when nobody holds it any more, on any thread."""
     if core.closed or _lib.loaded() is None:
         return
-    if not core.closing:
-        warnings.warn(f"unclosed {label}", ResourceWarning, stacklevel=2)
+    forgotten, core.closing = not core.closing, True
+    if forgotten:
         core.lib.x0x_close(core.agent, 0)
-        core.closing = True
     # Its event loop, if that still runs, reads the last record and lets go of the queue.
     # Otherwise the queue is closed by a later sweep, or at exit.
     with _abandoned_lock:
         _abandoned.append(core)
+    if forgotten:
+        warnings.warn(f"unclosed {label}", ResourceWarning, stacklevel=2)
 
 
 def sweep() -> None:
