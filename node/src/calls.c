@@ -232,7 +232,8 @@ static napi_value js_call(napi_env env, napi_callback_info info)
     if (!arguments(env, info, 5, a, &e) || !handle_arg(env, a[0], &handle) || !u32_arg(env, a[1], &method) ||
         !bytes_arg(env, a[2], &args, &len) || !handle_arg(env, a[3], &token) || !flag_arg(env, a[4], &want))
         return wrong(env, "call");
-    return started(env, x0x_call(handle, method, args, len, token, want ? &op : NULL, &e->err), op);
+    int32_t status = x0x_call(handle, method, args, len, token, want ? &op : NULL, &e->err);
+    return started(env, status, op);
 }
 
 /* callNow(handle, method, args): the MessagePack result as a Buffer, or a status. */
@@ -296,7 +297,8 @@ static napi_value js_publish(napi_env env, napi_callback_info info)
         !bytes_arg(env, a[2], &payload, &len) || !u32_arg(env, a[3], &timeout) || !handle_arg(env, a[4], &token) ||
         !flag_arg(env, a[5], &want))
         return wrong(env, "publish");
-    return started(env, x0x_publish(agent, topic, topic_len, payload, len, timeout, token, want ? &op : NULL, &e->err), op);
+    int32_t status = x0x_publish(agent, topic, topic_len, payload, len, timeout, token, want ? &op : NULL, &e->err);
+    return started(env, status, op);
 }
 
 /* send(agent, id, payload, flags, timeoutMs, token, wantOp) */
@@ -313,7 +315,8 @@ static napi_value js_send(napi_env env, napi_callback_info info)
         id_len != X0X_ID_SIZE || !bytes_arg(env, a[2], &payload, &len) || !u32_arg(env, a[3], &flags) ||
         !u32_arg(env, a[4], &timeout) || !handle_arg(env, a[5], &token) || !flag_arg(env, a[6], &want))
         return wrong(env, "send");
-    return started(env, x0x_send(agent, id, payload, len, flags, timeout, token, want ? &op : NULL, &e->err), op);
+    int32_t status = x0x_send(agent, id, payload, len, flags, timeout, token, want ? &op : NULL, &e->err);
+    return started(env, status, op);
 }
 
 /* subscribe(agent, topic, options) */
@@ -329,7 +332,8 @@ static napi_value js_subscribe(napi_env env, napi_callback_info info)
     if (!arguments(env, info, 3, a, &e) || !handle_arg(env, a[0], &agent) || !topic_arg(env, a[1], topic, &topic_len) ||
         !x0x_read_sub_options(env, a[2], &o, &owned))
         return wrong(env, "subscribe");
-    return started(env, x0x_subscribe(agent, topic, topic_len, &o, &sub, &e->err), sub);
+    int32_t status = x0x_subscribe(agent, topic, topic_len, &o, &sub, &e->err);
+    return started(env, status, sub);
 }
 
 /* inboxOpen(agent, credit) */
@@ -341,7 +345,8 @@ static napi_value js_inbox_open(napi_env env, napi_callback_info info)
     uint32_t credit;
     if (!arguments(env, info, 2, a, &e) || !handle_arg(env, a[0], &agent) || !u32_arg(env, a[1], &credit))
         return wrong(env, "inboxOpen");
-    return started(env, x0x_inbox_open(agent, credit, &inbox, &e->err), inbox);
+    int32_t status = x0x_inbox_open(agent, credit, &inbox, &e->err);
+    return started(env, status, inbox);
 }
 
 static napi_value js_credit_add(napi_env env, napi_callback_info info)
