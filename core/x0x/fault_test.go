@@ -66,6 +66,7 @@ type report struct {
 	Problem  string // the first thing that was wrong
 	Resumes  uint64
 	Resets   uint64
+	State    string // of the session, when asked for
 }
 
 // TestFaults is the parent. It knows nothing of the protocol: it forwards packets, badly, and
@@ -120,12 +121,12 @@ func TestFaults(t *testing.T) {
 			faults[name]++
 			share := (4*round + 4) * *faultMessages / (5 * 4 * *faultRounds) // the last fifth runs without new faults
 			for _, c := range []*faultChildProcess{a, b} {
-				c.waitProgress(t, ctx, min(c.last.Received+200, share), share)
+				c.waitProgress(t, ctx, min(c.last.Received+200, share), share, a, b)
 			}
 		}
 	}
 	for _, c := range []*faultChildProcess{a, b} {
-		c.waitProgress(t, ctx, *faultMessages, *faultMessages)
+		c.waitProgress(t, ctx, *faultMessages, *faultMessages, a, b)
 		c.tell("stop")
 		require.NoError(t, c.cmd.Wait(), "%s: %s", c.name, c.stderr.String())
 		require.Empty(t, c.last.Problem)
@@ -183,10 +184,27 @@ func (c *faultChildProcess) report(t *testing.T) report {
 	return r
 }
 
+// dump asks for the state of the session.
+func (c *faultChildProcess) dump() string {
+	c.tell("dump")
+	for r := range c.reports {
+		if r.State != "" {
+			return fmt.Sprintf("%+v", r)
+		}
+	}
+	return "ended: " + c.stderr.String()
+}
+
+// stallLimit is how long a child may be silent. The longest blackhole is 5 s.
+const stallLimit = time.Minute
+
 // waitProgress waits until the child has received at least want, or all.
-func (c *faultChildProcess) waitProgress(t *testing.T, ctx context.Context, want, all int) {
+func (c *faultChildProcess) waitProgress(t *testing.T, ctx context.Context, want, all int, a, b *faultChildProcess) {
 	for c.last.Received < want || all == *faultMessages && c.last.Event != "done" {
+		stalled := time.After(stallLimit)
 		select {
+		case <-stalled:
+			require.FailNow(t, "no progress", "%s wants %d\na: %s\nb: %s", c.name, want, a.dump(), b.dump())
 		case r, ok := <-c.reports:
 			require.True(t, ok, "%s ended: %s", c.name, c.stderr.String())
 			require.Empty(t, r.Problem, "%s after %d messages", c.name, r.Received)
@@ -197,7 +215,7 @@ func (c *faultChildProcess) waitProgress(t *testing.T, ctx context.Context, want
 	}
 }
 
-// faultProcess is a child: it sends its messages with 256 in flight, checks what it receives,
+// faultProcess is a child: it sends its messages with 2,048 in flight, checks what it receives,
 // and obeys commands.
 func faultProcess(in io.Reader, out io.Writer) error {
 	messages := *faultMessages
@@ -250,7 +268,7 @@ func faultProcess(in io.Reader, out io.Writer) error {
 			work.Add(2)
 			go func() {
 				defer work.Done()
-				slots := make(chan struct{}, 256)
+				slots := make(chan struct{}, 2048)
 				for i := range messages {
 					slots <- struct{}{}
 					_, err := agent.SendAsync(peer, faultBody(i, messages), SendOptions{Timeout: 5 * time.Minute}, func(_ Receipt, err error) {
@@ -309,6 +327,11 @@ func faultProcess(in io.Reader, out io.Writer) error {
 			if c := agent.net.Load().peers.Conn(peer); c != nil {
 				c.Close(transport.CloseSilent, "fault")
 			}
+		case "dump":
+			mu.Lock()
+			state.State = fmt.Sprintf("%+v %v", agent.direct.Sessions(), agent.Peers())
+			mu.Unlock()
+			say("dump")
 		case "stop":
 			return nil
 		}
