@@ -251,6 +251,9 @@ func (e *Endpoint) tryDial(ctx context.Context, addr netip.AddrPort, expect iden
 	defer context.AfterFunc(e.closing, cancel)()
 
 	q, err := e.quic.Dial(ctx, net.UDPAddrFromAddrPort(addr), clientTLS(e.cert, e.sessions, expect), e.dialling)
+	if _, silent := errors.AsType[*quic.IdleTimeoutError](err); silent {
+		return nil, wire.Errorf(wire.KindUnreachable, op, "no answer from %s: %w", addr, err)
+	}
 	if err != nil {
 		return nil, wireError(op, err)
 	}

@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/quic-go/quic-go"
@@ -50,7 +51,7 @@ func (c *Conn) introduce(ctx context.Context, gaveUp ConnID) error {
 	}
 	s.Close()
 
-	typ, body, err := wire.NewFrameReader(s, maxHelloFrame).Next()
+	typ, body, err := readHelloFrame(s)
 	if err != nil {
 		return c.helloError(op, err)
 	}
@@ -72,6 +73,35 @@ func (c *Conn) introduce(ctx context.Context, gaveUp ConnID) error {
 		return c.prove(h, roleAcceptor)
 	}
 	return wire.Errorf(wire.KindCorrupt, op, "frame of type %#x instead of an answer", typ)
+}
+
+// readHelloFrame reads one frame and nothing behind it. A wire.FrameReader would
+// borrow 64 KiB to read ahead, on a stream that has one frame.
+func readHelloFrame(r io.Reader) (typ byte, body []byte, err error) {
+	const op = "read hello frame"
+	var head [3]byte // enough for the length of maxHelloFrame
+	n := 0
+	for n == 0 || head[n-1] >= 0x80 {
+		if n == len(head) {
+			return 0, nil, wire.Errorf(wire.KindTooLarge, op, "a frame of more than %d bytes", maxHelloFrame)
+		}
+		if _, err := io.ReadFull(r, head[n:n+1]); err != nil {
+			return 0, nil, err
+		}
+		n++
+	}
+	size, used := wire.Uvarint(head[:n])
+	switch {
+	case used != n || size == 0:
+		return 0, nil, wire.Errorf(wire.KindCorrupt, op, "malformed length")
+	case size > maxHelloFrame:
+		return 0, nil, wire.Errorf(wire.KindTooLarge, op, "a frame of %d bytes, limit %d", size, maxHelloFrame)
+	}
+	frame := make([]byte, size)
+	if _, err := io.ReadFull(r, frame); err != nil {
+		return 0, nil, err
+	}
+	return frame[0], frame[1:], nil
 }
 
 // helloError prefers why the connection ended over what the stream saw of it. At
@@ -120,6 +150,12 @@ func (e *Endpoint) welcome(q *quic.Conn) {
 // answer reads the hello and answers it.
 func (e *Endpoint) answer(ctx context.Context, c *Conn) error {
 	const op = "read hello"
+	// Our half depends on the TLS session alone. Signed now, while the dialler
+	// signs its own, it costs the dial no time.
+	ours := e.newHello()
+	if err := ours.sign(e.cfg.Agent, c.bind(roleAcceptor)); err != nil {
+		return err
+	}
 	s, err := c.quic.AcceptStream(ctx)
 	if err != nil {
 		return wireError(op, err)
@@ -133,7 +169,7 @@ func (e *Endpoint) answer(ctx context.Context, c *Conn) error {
 	if StreamKind(kind[0]) != KindControl {
 		return wire.Errorf(wire.KindAuth, op, "stream of kind %#x before the hello", kind[0])
 	}
-	typ, body, err := wire.NewFrameReader(s, maxHelloFrame).Next()
+	typ, body, err := readHelloFrame(s)
 	if err != nil {
 		return wireError(op, err)
 	}
@@ -152,7 +188,7 @@ func (e *Endpoint) answer(ctx context.Context, c *Conn) error {
 			return e.refuse(ctx, c, s, r)
 		}
 	}
-	if err := e.acknowledge(c, s); err != nil {
+	if err := acknowledge(s, ours); err != nil {
 		if g != nil {
 			g.down(c, err)
 		}
@@ -191,12 +227,8 @@ func (e *Endpoint) judge(c *Conn, body []byte) *refusal {
 	return nil
 }
 
-func (e *Endpoint) acknowledge(c *Conn, s *quic.Stream) error {
-	h := e.newHello()
-	if err := h.sign(e.cfg.Agent, c.bind(roleAcceptor)); err != nil {
-		return err
-	}
-	if _, err := s.Write(wire.AppendFrame(nil, frameWelcome, h.marshal())); err != nil {
+func acknowledge(s *quic.Stream, ours *hello) error {
+	if _, err := s.Write(wire.AppendFrame(nil, frameWelcome, ours.marshal())); err != nil {
 		return wireError("answer hello", err)
 	}
 	s.Close() // fails if the dialler has already read all that it needs

@@ -303,6 +303,28 @@ func FuzzParseHello(f *testing.F) {
 	})
 }
 
+func FuzzReadHelloFrame(f *testing.F) {
+	f.Add(wire.AppendFrame(nil, frameHello, (&hello{}).marshal()))
+	f.Add(wire.AppendFrame(nil, frameRefuse))
+	f.Add([]byte{0})
+	f.Add([]byte{0x80, 0, 1})
+	f.Add([]byte{0xff, 0xff, 0xff, 0x7f, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		typ, body, err := readHelloFrame(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		if frame := wire.AppendFrame(nil, typ, body); !bytes.HasPrefix(b, frame) || len(body) >= maxHelloFrame {
+			t.Fatal("another encoding of the same frame")
+		}
+		// The reader of all other frames agrees.
+		typ2, body2, err := wire.NewFrameReader(bytes.NewReader(b), maxHelloFrame).Next()
+		if err != nil || typ2 != typ || !bytes.Equal(body2, body) {
+			t.Fatalf("wire reads %d, %d bytes, %v", typ2, len(body2), err)
+		}
+	})
+}
+
 func FuzzParseRefusal(f *testing.F) {
 	f.Add((&refusal{code: refuseAuth, reason: "because"}).marshal())
 	f.Add((&refusal{code: refuseDuplicate, stays: ConnID{1}}).marshal())
