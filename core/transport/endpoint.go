@@ -28,7 +28,7 @@ type Endpoint struct {
 	network  [32]byte
 	instance [16]byte // of this endpoint: a restart is another one
 
-	socket   *net.UDPConn
+	socket   *socket
 	quic     *quic.Transport
 	listener *quic.Listener
 	cert     tls.Certificate
@@ -96,10 +96,11 @@ func Listen(cfg Config) (*Endpoint, error) {
 }
 
 func listenWith(cfg Config, cert tls.Certificate) (*Endpoint, error) {
-	socket, err := listenUDP(cfg.Bind, net.ListenUDP)
+	udp, err := listenUDP(cfg.Bind, net.ListenUDP)
 	if err != nil {
 		return nil, err
 	}
+	socket := newSocket(udp)
 	e := &Endpoint{
 		cfg:      cfg,
 		machine:  cfg.Machine.Public().MachineID(),
