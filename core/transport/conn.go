@@ -46,6 +46,8 @@ type Conn struct {
 	unknownKinds atomic.Uint64
 	draining     atomic.Bool
 
+	upped chan struct{} // closed when the table's handler knows of it
+
 	watch   watched
 	unwatch func()
 
@@ -54,7 +56,7 @@ type Conn struct {
 }
 
 func (e *Endpoint) newConn(q *quic.Conn, s *session, dialled bool) *Conn {
-	c := &Conn{quic: q, endpoint: e, session: *s, dialled: dialled, since: time.Now()}
+	c := &Conn{quic: q, endpoint: e, session: *s, dialled: dialled, since: time.Now(), upped: make(chan struct{})}
 	c.unwatch = c.watch.leave
 	return c
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
-// Connect makes a connection to an agent unless there is one. Concurrent calls
+// Connect makes a connection to an agent unless there is one, and returns after
+// the handler's ConnUp. Concurrent calls
 // for one machine share the dial, which goes on for the others when ctx of one
 // ends. The error is nil for Direct, Coordinated and AlreadyConnected; for
 // NotFound it is wire.KindNotFound, and for Unreachable what the best address
@@ -296,7 +297,15 @@ func (p *Peers) dialAddr(ctx context.Context, addr netip.AddrPort, expect identi
 		return nil, false, wire.Errorf(r.kind(), "connect", "%w", r)
 	}
 	p.up(c)
-	return c, true, nil
+	select {
+	case <-c.upped:
+		return c, true, nil
+	case <-c.Done(): // lost, or replaced at once
+		if stays := p.connTo(machine); stays != nil {
+			return stays, false, nil
+		}
+		return nil, false, c.Err()
+	}
 }
 
 // live returns the connection with this id if it is a current one.

@@ -285,18 +285,20 @@ func TestBind(t *testing.T) {
 }
 
 func TestHostWithoutIPv6(t *testing.T) {
-	tried := []string{}
-	c, err := listenUDP("", func(network string, at *net.UDPAddr) (*net.UDPConn, error) {
-		tried = append(tried, network)
-		if at.IP.To4() == nil {
-			return nil, &net.OpError{Op: "listen", Err: syscall.EAFNOSUPPORT}
-		}
-		return net.ListenUDP(network, at)
-	})
-	require.NoError(t, err)
-	defer c.Close()
-	require.Equal(t, []string{"udp", "udp4"}, tried)
-	require.True(t, udpAddr(c.LocalAddr()).Addr().Is4())
+	for _, bind := range []string{"", "[::]:0"} {
+		tried := []string{}
+		c, err := listenUDP(bind, func(network string, at *net.UDPAddr) (*net.UDPConn, error) {
+			tried = append(tried, network)
+			if at.IP.To4() == nil {
+				return nil, &net.OpError{Op: "listen", Err: syscall.EAFNOSUPPORT}
+			}
+			return net.ListenUDP(network, at)
+		})
+		require.NoError(t, err)
+		defer c.Close()
+		require.Equal(t, []string{"udp", "udp4"}, tried)
+		require.True(t, udpAddr(c.LocalAddr()).Addr().Is4())
+	}
 }
 
 func TestConfigIsChecked(t *testing.T) {

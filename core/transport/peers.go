@@ -16,6 +16,7 @@ import (
 // are never called concurrently, and in order: ConnUp of a connection comes before
 // any of its streams and before its ConnDown. A replacement is brought up before
 // or after the old connection goes down; whichever ConnUp came last is current.
+// ConnUp and ConnDown should be quick, and must not wait for a Connect.
 type Handler interface {
 	ConnUp(c *Conn)
 	ConnDown(c *Conn, err error)
@@ -42,8 +43,9 @@ type PeersConfig struct {
 	// Stagger is the head start of one address before the next is tried too:
 	// 250 ms (RFC 8305, section 5).
 	Stagger time.Duration
-	// OnEvent gets the events, those of one peer in order and never
-	// concurrently. It should not block: it delays that peer's callbacks.
+	// OnEvent gets the events. But for Error, those of one peer come in order,
+	// never concurrently, and between its ConnUp and ConnDown. It should not
+	// block: it delays that peer's callbacks.
 	OnEvent func(Event)
 }
 
@@ -301,7 +303,7 @@ func (p *Peers) install(c *Conn) (stays *Conn, r *refusal) {
 	}
 	old := pr.current
 	if old != nil {
-		how := choose(c, old, p.endpoint.self())
+		how := choose(c.claim(), old.claim(), p.endpoint.self().less(key))
 		if how == oldStays {
 			return old, &refusal{code: refuseDuplicate, stays: old.session.id, reason: "another connection stays"}
 		}
@@ -344,6 +346,7 @@ func (p *Peers) up(c *Conn) {
 	event := Event{Agent: c.agent, Machine: c.session.machine, Addr: c.RemoteAddr(), Path: c.Path()}
 	p.call(pr, func() {
 		p.handler.ConnUp(c)
+		close(c.upped)
 		p.tasks.Go("serve connection", func() {
 			err := c.Serve(func(kind StreamKind, s ReceiveStream) { p.handler.Stream(c, kind, s) })
 			p.lost(c, err, true)

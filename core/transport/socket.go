@@ -35,6 +35,9 @@ func listenUDP(bind string, open openUDP) (*net.UDPConn, error) {
 		network = "udp4" // 0.0.0.0 is IPv4 alone; "udp" would make it dual-stack
 	}
 	c, err := open(network, net.UDPAddrFromAddrPort(addr))
+	if errors.Is(err, syscall.EAFNOSUPPORT) && addr.Addr() == netip.IPv6Unspecified() { // IPv6 is off
+		c, err = open("udp4", &net.UDPAddr{IP: net.IPv4zero, Port: int(addr.Port())})
+	}
 	switch {
 	case err == nil:
 		return c, nil
