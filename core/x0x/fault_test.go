@@ -86,22 +86,26 @@ func TestFaults(t *testing.T) {
 	defer cancel()
 
 	a, b := startFaultChild(t, ctx, "a"), startFaultChild(t, ctx, "b")
-	proxyA := transporttest.NewProxy(t, netip.MustParseAddrPort(a.report(t).Addr), seed)
-	proxyB := transporttest.NewProxy(t, netip.MustParseAddrPort(b.report(t).Addr), seed+1)
+	children := []*faultChildProcess{a, b}
+	for _, c := range children {
+		c.wait(t, func(r report) bool { return r.Event == "ready" }, a, b)
+	}
+	proxyA := transporttest.NewProxy(t, netip.MustParseAddrPort(a.report().Addr), seed)
+	proxyB := transporttest.NewProxy(t, netip.MustParseAddrPort(b.report().Addr), seed+1)
 	proxies := []*transporttest.Proxy{proxyA, proxyB}
 	for _, p := range proxies {
 		p.SetLoss(5)
 		p.SetReorder(5, 5*time.Millisecond)
 	}
-	a.tell("peer", b.last.Agent, b.last.Machine, proxyB.Addr().String())
-	b.tell("peer", a.last.Agent, a.last.Machine, proxyA.Addr().String())
+	a.tell("peer", b.report().Agent, b.report().Machine, proxyB.Addr().String())
+	b.tell("peer", a.report().Agent, a.report().Machine, proxyA.Addr().String())
 	a.tell("go")
 	b.tell("go")
 
 	// Faults come in rounds, each waiting for progress of both sides, so that none falls into
 	// the silence of another and all of them meet traffic.
 	faults := map[string]int{}
-	for round := range *faultRounds {
+	for range *faultRounds {
 		for _, name := range []string{"blackhole", "rebind", "close a", "close b"} {
 			switch name {
 			case "blackhole":
@@ -119,38 +123,45 @@ func TestFaults(t *testing.T) {
 				b.tell("close")
 			}
 			faults[name]++
-			share := (4*round + 4) * *faultMessages / (5 * 4 * *faultRounds) // the last fifth runs without new faults
-			for _, c := range []*faultChildProcess{a, b} {
-				c.waitProgress(t, ctx, min(c.last.Received+200, share), share, a, b)
+			for _, c := range children {
+				next := min(c.report().Received+*faultMessages/(5*(*faultRounds)), *faultMessages)
+				c.wait(t, func(r report) bool { return r.Received >= next }, a, b)
 			}
 		}
 	}
-	for _, c := range []*faultChildProcess{a, b} {
-		c.waitProgress(t, ctx, *faultMessages, *faultMessages, a, b)
+	for _, c := range children {
+		c.wait(t, func(r report) bool { return r.Event == "done" }, a, b)
 		c.tell("stop")
 		require.NoError(t, c.cmd.Wait(), "%s: %s", c.name, c.stderr.String())
-		require.Empty(t, c.last.Problem)
-		require.Equal(t, *faultMessages, c.last.Received, "%s received", c.name)
-		require.Equal(t, *faultMessages, c.last.Sent, "%s sent", c.name)
-		require.Zero(t, c.last.Resets, "a session was reset although no process ended")
-		require.NotZero(t, c.last.Resumes, "the faults caused no resume")
-		t.Logf("%s: %d messages received once and in order, %d sends acknowledged, %d resumes", c.name, c.last.Received, c.last.Sent, c.last.Resumes)
+		r := c.report()
+		require.Empty(t, r.Problem)
+		require.Equal(t, *faultMessages, r.Received, "%s received", c.name)
+		require.Equal(t, *faultMessages, r.Sent, "%s sent", c.name)
+		require.Zero(t, r.Resets, "a session was reset although no process ended")
+		require.NotZero(t, r.Resumes, "the faults caused no resume")
+		t.Logf("%s: %d messages received once and in order, %d sends acknowledged, %d resumes", c.name, r.Received, r.Sent, r.Resumes)
 	}
 	t.Logf("faults: %v, 5 %% loss and 5 %% reordering throughout; %+v %+v", faults, proxyA.Stats(), proxyB.Stats())
-	fmt.Printf("fault proof: 2x%d messages passed, %d+%d resumes\n", *faultMessages, a.last.Resumes, b.last.Resumes)
+	fmt.Printf("fault proof: 2x%d messages passed, %d+%d resumes\n", *faultMessages, a.report().Resumes, b.report().Resumes)
 }
 
+// faultChildProcess is one of the two, as the parent sees it. What it prints is read at once,
+// whoever waits for what: a child that cannot print would stand still.
 type faultChildProcess struct {
-	name    string
-	cmd     *exec.Cmd
-	stdin   io.WriteCloser
-	reports chan report
-	stderr  bytes.Buffer
-	last    report
+	name   string
+	cmd    *exec.Cmd
+	stdin  io.WriteCloser
+	stderr bytes.Buffer
+	news   chan struct{} // capacity 1: last has changed
+	state  chan string   // answers to dump
+
+	mu   sync.Mutex
+	last report
+	gone bool
 }
 
 func startFaultChild(t *testing.T, ctx context.Context, name string) *faultChildProcess {
-	c := &faultChildProcess{name: name, reports: make(chan report, 16)}
+	c := &faultChildProcess{name: name, news: make(chan struct{}, 1), state: make(chan string, 1)}
 	c.cmd = exec.CommandContext(ctx, os.Args[0], "-test.run=^TestFaults$", "-test.count=1", "-faults.child", fmt.Sprintf("-faults.messages=%d", *faultMessages))
 	c.cmd.Stderr = &c.stderr
 	var err error
@@ -160,16 +171,42 @@ func startFaultChild(t *testing.T, ctx context.Context, name string) *faultChild
 	require.NoError(t, err)
 	require.NoError(t, c.cmd.Start())
 	t.Cleanup(func() { c.cmd.Process.Kill() })
-	go func() {
-		defer close(c.reports)
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			var r report
-			if json.Unmarshal(lines.Bytes(), &r) == nil && r.Event != "" {
-				c.reports <- r
-			}
-		}
-	}()
+	go c.read(out)
 	return c
+}
+
+func (c *faultChildProcess) read(out io.Reader) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var r report
+		if json.Unmarshal(lines.Bytes(), &r) != nil || r.Event == "" {
+			continue // what the testing package prints
+		}
+		if r.State != "" {
+			c.state <- r.State
+			continue
+		}
+		c.mu.Lock()
+		c.last = r
+		c.mu.Unlock()
+		c.tellNews()
+	}
+	c.mu.Lock()
+	c.gone = true
+	c.mu.Unlock()
+	c.tellNews()
+}
+
+func (c *faultChildProcess) tellNews() {
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
+}
+
+func (c *faultChildProcess) report() report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last
 }
 
 func (c *faultChildProcess) tell(words ...string) {
@@ -177,40 +214,35 @@ func (c *faultChildProcess) tell(words ...string) {
 	c.stdin.Write(append(line, '\n')) // a child that is gone is noticed by its reports
 }
 
-func (c *faultChildProcess) report(t *testing.T) report {
-	r, ok := <-c.reports
-	require.True(t, ok, "%s ended: %s", c.name, c.stderr.String())
-	c.last = r
-	return r
-}
-
 // dump asks for the state of the session.
 func (c *faultChildProcess) dump() string {
 	c.tell("dump")
-	for r := range c.reports {
-		if r.State != "" {
-			return fmt.Sprintf("%+v", r)
-		}
+	select {
+	case s := <-c.state:
+		return fmt.Sprintf("%s: %s, last report %+v", c.name, s, c.report())
+	case <-time.After(10 * time.Second):
+		return c.name + " does not answer: " + c.stderr.String()
 	}
-	return "ended: " + c.stderr.String()
 }
 
-// stallLimit is how long a child may be silent. The longest blackhole is 5 s.
+// stallLimit is how long a child may make no progress. The longest blackhole is 5 s.
 const stallLimit = time.Minute
 
-// waitProgress waits until the child has received at least want, or all.
-func (c *faultChildProcess) waitProgress(t *testing.T, ctx context.Context, want, all int, a, b *faultChildProcess) {
-	for c.last.Received < want || all == *faultMessages && c.last.Event != "done" {
-		stalled := time.After(stallLimit)
+// wait waits until the last report is good enough.
+func (c *faultChildProcess) wait(t *testing.T, enough func(report) bool, a, b *faultChildProcess) {
+	for {
+		c.mu.Lock()
+		r, gone := c.last, c.gone
+		c.mu.Unlock()
+		require.Empty(t, r.Problem, "%s after %d messages", c.name, r.Received)
+		if enough(r) {
+			return
+		}
+		require.False(t, gone, "%s ended: %s", c.name, c.stderr.String())
 		select {
-		case <-stalled:
-			require.FailNow(t, "no progress", "%s wants %d\na: %s\nb: %s", c.name, want, a.dump(), b.dump())
-		case r, ok := <-c.reports:
-			require.True(t, ok, "%s ended: %s", c.name, c.stderr.String())
-			require.Empty(t, r.Problem, "%s after %d messages", c.name, r.Received)
-			c.last = r
-		case <-ctx.Done():
-			require.FailNow(t, "no progress", "%s stands at %+v, wants %d", c.name, c.last, want)
+		case <-c.news:
+		case <-time.After(stallLimit):
+			require.FailNow(t, "no progress", "%s\n%s", a.dump(), b.dump())
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 func TestOneVersionForEverything(t *testing.T) {
 	for file, pattern := range map[string]string{
 		"../../python/pyproject.toml":  `(?m)^version = "(.*)"$`,
+		"../../python/x0x/__init__.py": `(?m)^__version__ = "(.*)"$`,
 		"../../node/package.json":      `(?m)^  "version": "(.*)",$`,
 		"../../node/package-lock.json": `(?m)^  "version": "(.*)",$`,
 		"../../.github/CHANGELOG.md":   `(?m)^## (.*)$`,
