@@ -131,6 +131,8 @@ func TestFaults(t *testing.T) {
 	}
 	for _, c := range children {
 		c.wait(t, func(r report) bool { return r.Event == "done" }, a, b)
+	}
+	for _, c := range children {
 		c.tell("stop")
 		require.NoError(t, c.cmd.Wait(), "%s: %s", c.name, c.stderr.String())
 		r := c.report()
