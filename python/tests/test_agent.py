@@ -51,7 +51,7 @@ def test_seeds_give_the_same_identity(where: dict[str, Any]) -> None:
     async def main() -> None:
         ids = []
         for options in ({"agent_key": b"s" * 32}, {"agent_key": bytearray(b"s" * 32)}):
-            async with Agent(**where, **options) as a:  # type: ignore[arg-type]
+            async with Agent(**where, **options) as a:
                 ids.append(a.agent_id)
         builder = Agent.builder().with_options(**where).with_agent_key(b"s" * 32)
         async with await builder.build() as a:
@@ -156,7 +156,7 @@ def test_nothing_works_once_closed(where: dict[str, Any]) -> None:
             lambda: sub.recv(),
         ):
             with pytest.raises(x0x.ClosedError):
-                await call()  # type: ignore[no-untyped-call]
+                await call()
         for now in (a.peers, a.stats, a.contacts, lambda: a.trust(other)):
             with pytest.raises(x0x.ClosedError):
                 now()

@@ -290,7 +290,7 @@ def in_child(runtime_dir: str, network_id: str, to: str, results: Any) -> None:
 )
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_multiprocessing(where: dict[str, Any], method: str, expected: str) -> None:
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     with Agent(**where) as a:
         a.join_network()
         results = context.Queue()

@@ -328,36 +328,11 @@ class Core:
     def _dispatch(self) -> None:
         chunk, at = self._chunk, self._at
         end = len(chunk)
-        unpack, feeds = RECORD.unpack_from, self.feeds
-        handle, feed = 0, None
+        unpack = RECORD.unpack_from
         while at < end:
             size, kind, flags, id, seq, ms, meta_len, payload_len = unpack(chunk, at)
             if kind == _abi.X0X_R_DIRECT or kind == _abi.X0X_R_MESSAGE:
-                if id != handle:
-                    handle, feed = id, feeds.get(id)
-                meta = at + 40
-                payload = meta + meta_len
-                at += size
-                if feed is None:
-                    self._at = at
-                    continue
-                item = feed.make(
-                    chunk[payload : payload + payload_len], chunk[meta:payload], seq, ms
-                )
-                if feed.lag:
-                    item._lagged = feed.lag
-                    feed.lag = 0
-                # From here to append() no signal handler runs: all of it happens, or nothing.
-                feed.received += 1
-                feed.bytes += payload_len
-                self._at = at
-                feed.items.append(item)
-                if payload_len > feed.big:
-                    feed.shrink(payload_len)
-                if feed.bytes > feed.max_bytes:
-                    feed.overflow()
-                if feed.waiters:
-                    feed.wake()
+                at = self._messages(kind, id)
                 continue
             meta = at + 40
             payload = meta + meta_len
@@ -373,6 +348,45 @@ class Core:
             at += max(size, RECORD.size)
             self._at = at
         self._chunk, self._at = b"", 0
+
+    def _messages(self, kind: int, id: int) -> int:
+        """Deal with the messages of one feed that follow each other; where they end."""
+        chunk, at = self._chunk, self._at
+        end = len(chunk)
+        unpack = RECORD.unpack_from
+        feed = self.feeds.get(id)
+        make = Message if feed is None else feed.make
+        items: list[Any] = []
+        append = items.append
+        total = biggest = 0
+        while at < end:
+            size, next_kind, _, next_id, seq, ms, meta_len, payload_len = unpack(chunk, at)
+            if next_id != id or next_kind != kind:
+                break
+            meta = at + 40
+            payload = meta + meta_len
+            append(make(chunk[payload : payload + payload_len], chunk[meta:payload], seq, ms))
+            total += payload_len
+            if payload_len > biggest:
+                biggest = payload_len
+            at += size
+        if feed is None:
+            self._at = at
+            return at
+        if feed.lag:
+            items[0]._lagged = feed.lag
+        # From here to extend() no signal handler runs: all of it happens, or nothing.
+        feed.lag = 0
+        feed.received += len(items)
+        feed.bytes += total
+        self._at = at
+        feed.items.extend(items)
+        if biggest > feed.big:
+            feed.shrink(biggest)
+        if feed.bytes > feed.max_bytes:
+            feed.overflow()
+        feed.wake(len(items))
+        return at
 
     def _record(
         self, kind: int, flags: int, id: int, seq: int, ms: int, meta: bytes, payload: bytes

@@ -86,20 +86,19 @@ class Feed(Generic[M]):
         """A message of `size` bytes came: a window of its like should fit WINDOW_BYTES."""
         self.set_window(max(1, WINDOW_BYTES // size))
 
-    def wake(self) -> None:
-        """Tell one waiting reader."""
+    def wake(self, count: int = 1) -> None:
+        """Tell `count` waiting readers."""
         waiters = self.waiters
-        while waiters:
+        while waiters and count > 0:
             waiter = waiters.popleft()
             if not waiter.done():
                 waiter.set_result(True)
-                return
+                count -= 1
 
     def end(self, status: int) -> None:
         if self.ended is None:
             self.ended = status
-        while self.waiters:
-            self.wake()
+        self.wake(len(self.waiters))
 
     def take_many(self, limit: int | None = None) -> list[M]:
         items = self.items
