@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -160,7 +161,11 @@ func (p *Peers) redialTimeout(c *Conn) time.Duration {
 	return min(max(p.endpoint.cfg.PeerTimeout, 16*c.RTT()), p.endpoint.cfg.DialTimeout)
 }
 
-// redial tries once to bring a lost peer back: its last address first.
+// redialPause is between tries of a redial that fail at once, such as while an
+// interface is down for a moment.
+const redialPause = 100 * time.Millisecond
+
+// redial tries for one timeout to bring a lost peer back: its last address first.
 func (p *Peers) redial(pr *peer, last netip.AddrPort, timeout time.Duration, lostErr error) {
 	ctx, cancel := context.WithTimeout(p.closing, timeout)
 	defer cancel()
@@ -168,16 +173,33 @@ func (p *Peers) redial(pr *peer, last netip.AddrPort, timeout time.Duration, los
 	if i := slices.Index(addrs, last); i >= 0 {
 		addrs = slices.Delete(addrs, i, i+1)
 	}
-	_, _, err := p.dialMachine(ctx, pr.machine, slices.Insert(addrs, 0, last))
+	addrs = slices.Insert(addrs, 0, last)
+	for ctx.Err() == nil {
+		_, _, err := p.dialMachine(ctx, pr.machine, addrs)
+		if err == nil || !passes(err) || p.connTo(pr.machine) != nil {
+			break
+		}
+		select {
+		case <-time.After(redialPause):
+		case <-ctx.Done():
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	pr.redialling = false
 	if pr.current == nil {
-		if err != nil {
-			p.endpoint.cfg.Logger.Debug("redial failed", "agent", pr.agent.Short(), "error", err)
-		}
 		p.disconnected(pr, lostErr)
 	}
+}
+
+// passes reports that a failed dial may succeed a moment later.
+func passes(err error) bool {
+	switch wire.KindOf(err) {
+	case wire.KindIO, wire.KindDisconnected, wire.KindUnreachable:
+		r, refused := errors.AsType[*refusal](err)
+		return !refused || r.code != refuseClosing
+	}
+	return false
 }
 
 // flight is one dial to a machine that callers share.

@@ -61,6 +61,8 @@ type gate struct {
 	up func(*Conn)
 	// down is called instead of up when the acknowledgement did not go out.
 	down func(*Conn, error)
+	// failed is called when the socket has ended without Close.
+	failed func(error)
 }
 
 // maxAccepted bounds connections that wait for [Endpoint.Accept]. Beyond it a
@@ -68,7 +70,7 @@ type gate struct {
 const maxAccepted = 64
 
 type endpointStats struct {
-	unknownKinds, givenUp, refusedHellos, badHellos, failedHandshakes, dials, failedDials atomic.Uint64
+	unknownKinds, givenUp, refusedHellos, badHellos, dials, failedDials atomic.Uint64
 }
 
 // EndpointStats counts since Listen.
@@ -80,6 +82,9 @@ type EndpointStats struct {
 	UnknownKinds   uint64 // streams cancelled for their first byte
 	GivenUp        uint64 // watched connections that fell silent
 	Dials, Failed  uint64
+	// SocketErrors counts errors of the socket that pass: ICMP messages, and
+	// packets lost since the kernel was short of memory.
+	SocketErrors uint64
 }
 
 // Listen opens the socket and starts to accept.
@@ -210,6 +215,7 @@ func (e *Endpoint) Stats() EndpointStats {
 		GivenUp:       e.stats.givenUp.Load(),
 		Dials:         e.stats.dials.Load(),
 		Failed:        e.stats.failedDials.Load(),
+		SocketErrors:  e.socket.readErrors.Load() + e.socket.writeErrors.Load(),
 	}
 }
 
@@ -296,13 +302,22 @@ func (e *Endpoint) acceptLoop() {
 		q, err := e.listener.Accept(e.closing)
 		if err != nil {
 			if e.closing.Err() == nil {
-				e.cfg.Logger.Error("the socket failed; no more connections come in", "error", err)
+				e.fail(wireError("accept", err))
 			}
 			return
 		}
 		if e.track(q) {
 			e.tasks.Go("welcome", func() { e.welcome(q) })
 		}
+	}
+}
+
+// fail reports that the endpoint has ended by itself: the socket is gone, and so
+// are its connections.
+func (e *Endpoint) fail(err error) {
+	e.cfg.Logger.Error("the socket has failed", "error", err)
+	if g := e.gate.Load(); g != nil {
+		g.failed(err)
 	}
 }
 

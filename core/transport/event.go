@@ -18,7 +18,8 @@ const (
 	Disconnected
 	// PeerJoined: the first Connected with this agent since the start.
 	PeerJoined
-	// Error: a dial in the background failed in a way that waiting may not mend.
+	// Error: a dial in the background failed in a way that waiting may not mend;
+	// or, without an agent, the endpoint's socket has failed.
 	Error
 )
 

@@ -128,9 +128,10 @@ func NewPeers(e *Endpoint, h Handler, cfg PeersConfig) *Peers {
 	}
 	p.closing, p.close = context.WithCancel(e.closing)
 	e.gate.Store(&gate{
-		admit: func(c *Conn) *refusal { _, r := p.install(c); return r },
-		up:    p.up,
-		down:  func(c *Conn, err error) { p.lost(c, err, false) },
+		admit:  func(c *Conn) *refusal { _, r := p.install(c); return r },
+		up:     p.up,
+		down:   func(c *Conn, err error) { p.lost(c, err, false) },
+		failed: func(err error) { p.cfg.OnEvent(Event{Type: Error, Err: err}) },
 	})
 	p.tasks.Go("adopt connections", p.adopt)
 	return p

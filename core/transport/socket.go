@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -48,41 +47,6 @@ func listenUDP(bind string, open openUDP) (*net.UDPConn, error) {
 	}
 	return nil, wire.Errorf(wire.KindIO, op, "bind %s: %w", bind, err)
 }
-
-// socketBuffer is what the kernel is asked for in each direction, as quic-go does:
-// room for one bandwidth-delay product of a fast path.
-const socketBuffer = 7 << 20
-
-// socket is the UDP socket as quic-go gets it, with its buffers sized already.
-//
-// quic-go sizes them itself, and where the system grants less it prints a warning
-// to the standard logger, which in a library is somebody else's terminal. It does
-// not look at the result when it gets no descriptor, so the first two requests
-// for one, of the two buffers, fail; the others are those of the fast path.
-type socket struct {
-	*net.UDPConn
-	asked atomic.Int32
-}
-
-func newSocket(c *net.UDPConn) *socket {
-	sizeBuffers(c, socketBuffer)
-	return &socket{UDPConn: c}
-}
-
-var errSized = errors.New("transport: the socket's buffers are sized")
-
-func (s *socket) SyscallConn() (syscall.RawConn, error) {
-	if s.asked.Add(1) <= 2 {
-		return nil, errSized
-	}
-	return s.UDPConn.SyscallConn()
-}
-
-// SetReadBuffer does nothing, so that quic-go cannot shrink what was forced.
-func (s *socket) SetReadBuffer(int) error { return nil }
-
-// SetWriteBuffer does nothing either.
-func (s *socket) SetWriteBuffer(int) error { return nil }
 
 // udpAddr returns the address of a packet, with IPv4 as IPv4.
 func udpAddr(a net.Addr) netip.AddrPort {
