@@ -33,5 +33,5 @@
 // serves the timer. The log (see log.go) is retention and send queue in one:
 // nothing is queued per neighbour. All methods of Engine and Subscription may
 // be called from any goroutine, also from Sender.Send, from a queue's notify
-// function and from PublishAsync's done.
+// function and, except Close, from PublishAsync's done.
 package gossip

@@ -104,6 +104,7 @@ type Engine struct {
 	tasks *task.Group
 	stop  chan struct{}
 	wake  chan struct{} // capacity 1: the timer may have to be earlier
+	due   chan struct{} // capacity 1: there may be something to drain
 	room  chan struct{} // capacity 1: publishing may go on
 
 	publisher publisher
@@ -125,6 +126,7 @@ func New(cfg Config) *Engine {
 		tasks:  task.New(cfg.OnPanic),
 		stop:   make(chan struct{}),
 		wake:   make(chan struct{}, 1),
+		due:    make(chan struct{}, 1),
 		room:   make(chan struct{}, 1),
 		router: newRouter(cfg),
 	}
@@ -148,7 +150,7 @@ const maxDeliveries = 4096
 
 // HandleFrame takes a frame that a neighbour sent. It blocks while it verifies
 // and while deliveries are behind; it keeps nothing of frame. Frames of one
-// neighbour must come one at a time, in order.
+// neighbour must come one at a time, in order, and after PeerUp.
 func (e *Engine) HandleFrame(from identity.AgentID, frame []byte) {
 	e.change(func(r *router) {
 		for e.draining && len(r.deliveries) > maxDeliveries && !e.closed {
@@ -182,16 +184,19 @@ func (e *Engine) PeerReady(agent identity.AgentID) {
 // change lets f change the router, and carries out what follows. It does
 // nothing and returns false on a closed engine.
 func (e *Engine) change(f func(*router)) bool {
-	ok := func() bool {
-		e.mu.Lock()
-		defer e.mu.Unlock() // also if f panics: the panic of one frame must not block all others
-		if !e.closed {
-			f(e.router)
-		}
-		return !e.closed
-	}()
+	ok := e.apply(f)
 	e.drain()
 	return ok
+}
+
+// apply is change without carrying out.
+func (e *Engine) apply(f func(*router)) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock() // also if f panics: the panic of one frame must not block all others
+	if !e.closed {
+		f(e.router)
+	}
+	return !e.closed
 }
 
 // unlocked runs f without the lock, which is held.
@@ -275,7 +280,11 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.publisher.close()
 	done := make(chan struct{})
 	waiter := task.New(e.cfg.OnPanic)
-	waiter.Go("gossip: close", func() { e.tasks.Wait(); close(done) })
+	waiter.Go("gossip: close", func() {
+		e.tasks.Wait()
+		e.publisher.complete() // of what was being signed
+		close(done)
+	})
 	select {
 	case <-done:
 		return nil
@@ -377,7 +386,8 @@ func (e *Engine) interval() time.Duration {
 	return d
 }
 
-// runTimer serves what has a time: retries, keys, retention.
+// runTimer serves what has a time (retries, keys, retention), and what the
+// publisher has signed.
 func (e *Engine) runTimer() {
 	timer := time.NewTimer(idleTick)
 	defer timer.Stop()
@@ -385,10 +395,13 @@ func (e *Engine) runTimer() {
 		select {
 		case <-e.stop:
 			return
+		case <-e.due:
 		case <-e.wake:
+			timer.Reset(e.tick())
 		case <-timer.C:
+			timer.Reset(e.tick())
 		}
-		timer.Reset(e.tick())
+		e.publisher.complete()
 		e.drain()
 	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/internal/mailbox"
-	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -121,13 +120,14 @@ func (nd *node) Send(to identity.AgentID, _ Class, frame []byte) bool {
 func (n *pipeNet) connect(a, b *node) { n.connectRoom(a, b, 64) }
 
 func (n *pipeNet) connectRoom(a, b *node, room int) {
+	var start []func()
 	for _, dir := range [][2]*node{{a, b}, {b, a}} {
 		from, to := dir[0], dir[1]
 		l := &link{frames: make(chan []byte, room), stop: make(chan struct{})}
 		from.mu.Lock()
 		from.links[to.id] = l
 		from.mu.Unlock()
-		n.wg.Go(func() {
+		start = append(start, func() {
 			var buf []byte
 			for {
 				select {
@@ -144,6 +144,9 @@ func (n *pipeNet) connectRoom(a, b *node, room int) {
 	}
 	a.PeerUp(b.id)
 	b.PeerUp(a.id)
+	for _, f := range start { // frames come after PeerUp
+		n.wg.Go(f)
+	}
 }
 
 func (n *pipeNet) disconnect(a, b *node) {
@@ -332,5 +335,3 @@ func numbered(n int) []string {
 	}
 	return out
 }
-
-var _ = wire.KindOf

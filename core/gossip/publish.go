@@ -22,6 +22,7 @@ type publisher struct {
 	queue      []*publication
 	busy       bool // somebody signs, and will look at the queue again
 	closed     bool
+	finished   []*publication     // whose done is to be called
 	sequences  map[TopicID]uint64 // last used, by topic
 	signatures uint64
 }
@@ -32,7 +33,9 @@ type publication struct {
 	id      TopicID
 	local   bool
 	payload []byte
-	done    func(error)
+	result  chan error  // of Publish, capacity 1
+	done    func(error) // of PublishAsync
+	err     error       // for done
 }
 
 func (p *publisher) init(e *Engine) {
@@ -65,8 +68,8 @@ func (e *Engine) Publish(ctx context.Context, topic string, payload []byte) erro
 			return errClosed("publish")
 		}
 	}
-	done := make(chan error, 1)
-	item := p.item(topic, payload, func(err error) { done <- err })
+	item := p.item(topic, payload)
+	item.result = make(chan error, 1)
 	first, err := p.enqueue(item)
 	if err != nil {
 		return err
@@ -76,22 +79,24 @@ func (e *Engine) Publish(ctx context.Context, topic string, payload []byte) erro
 		// What others add meanwhile is the goroutine's.
 		p.signBatch()
 		p.handBack()
+		// Only now, since what is called there may publish as well.
+		e.drain()
 	}
 	select {
-	case err := <-done:
+	case err := <-item.result:
 		return err
 	case <-ctx.Done():
 		if p.withdraw(item) {
 			return context.Cause(ctx)
 		}
-		return <-done // it is being signed
+		return <-item.result // it is being signed
 	}
 }
 
-// PublishAsync is Publish that does not wait: done is called once, with the
-// result, from another goroutine or before PublishAsync returns nil; it must be
-// quick. payload is copied. If the publish queue is full it returns KindBusy,
-// and done is not called.
+// PublishAsync is Publish that does not wait: done is called once with the
+// result, from a goroutine of the engine that calls one at a time, so it must
+// be quick, and must not call Close, which waits for it. payload is copied. If
+// the publish queue is full it returns KindBusy, and done is not called.
 func (e *Engine) PublishAsync(topic string, payload []byte, done func(error)) error {
 	p := &e.publisher
 	if err := checkPublish(topic, payload); err != nil {
@@ -102,7 +107,9 @@ func (e *Engine) PublishAsync(topic string, payload []byte, done func(error)) er
 	default:
 		return wire.Errorf(wire.KindBusy, "publish", "%d messages wait to be published", cap(p.gate))
 	}
-	first, err := p.enqueue(p.item(topic, slices.Clone(payload), done))
+	item := p.item(topic, slices.Clone(payload))
+	item.done = done
+	first, err := p.enqueue(item)
 	if err == nil && first {
 		signal(p.wake)
 	}
@@ -119,11 +126,8 @@ func checkPublish(topic string, payload []byte) error {
 	return nil
 }
 
-func (p *publisher) item(topic string, payload []byte, done func(error)) *publication {
-	return &publication{
-		topic: topic, id: p.engine.router.topicID(topic), local: isLocal(topic),
-		payload: payload, done: done,
-	}
+func (p *publisher) item(topic string, payload []byte) *publication {
+	return &publication{topic: topic, id: p.engine.router.topicID(topic), local: isLocal(topic), payload: payload}
 }
 
 // enqueue adds an item, for which a place was taken. If it returns true the
@@ -173,7 +177,7 @@ func (p *publisher) run() {
 		case <-p.engine.stop:
 			return
 		}
-		for p.signBatch() {
+		for p.signBatch() { // delivered by another goroutine, while this one signs on
 		}
 	}
 }
@@ -195,12 +199,39 @@ func (p *publisher) signBatch() bool {
 	p.sequences[head.id] += uint64(len(batch))
 	p.mu.Unlock()
 
-	err := p.sign(batch, first)
-	for _, item := range batch {
-		<-p.gate
-		item.done(err)
-	}
+	p.finish(batch, p.sign(batch, first))
 	return true
+}
+
+// finish tells the publishers of a batch how it ended. The signer calls nobody's
+// function itself: that function might wait for the signer.
+func (p *publisher) finish(batch []*publication, err error) {
+	p.mu.Lock()
+	for _, item := range batch {
+		if item.result != nil {
+			<-p.gate
+			item.result <- err
+			continue
+		}
+		item.err = err
+		p.finished = append(p.finished, item)
+	}
+	p.mu.Unlock()
+	signal(p.engine.due)
+}
+
+// complete calls the done functions that are due. Their items keep their places
+// in the queue until then, so slow functions slow the publisher down and not
+// the memory up.
+func (p *publisher) complete() {
+	p.mu.Lock()
+	finished := p.finished
+	p.finished = nil
+	p.mu.Unlock()
+	for _, item := range finished {
+		<-p.gate
+		item.done(item.err)
+	}
 }
 
 // take removes the oldest item and those that may share its signature. The
@@ -251,7 +282,7 @@ func (p *publisher) sign(batch []*publication, first uint64) error {
 		p.signatures++
 		p.mu.Unlock()
 	}
-	if !e.change(func(r *router) { r.publish(batch[0].topic, env, frame, e.cfg.Now()) }) {
+	if !e.apply(func(r *router) { r.publish(batch[0].topic, env, frame, e.cfg.Now()) }) {
 		return errClosed("publish")
 	}
 	return nil
@@ -299,8 +330,6 @@ func (p *publisher) close() {
 	queue := p.queue
 	p.queue = nil
 	p.mu.Unlock()
-	for _, item := range queue {
-		<-p.gate
-		item.done(errClosed("publish"))
-	}
+	p.finish(queue, errClosed("publish"))
+	p.complete()
 }

@@ -388,15 +388,6 @@ func (r *router) unsubscribe(s *Subscription) {
 	for _, id := range r.order {
 		r.control(r.peers[id], unsubscribeFrame(t.id))
 	}
-	if r.cfg.NoRelay {
-		// From here on messages of this topic pass unseen, and a later
-		// subscription must not take that for having them.
-		for sender, s := range t.streams {
-			if sender != r.own {
-				r.dropStream(s)
-			}
-		}
-	}
 	r.forgetIfIdle(t)
 }
 
