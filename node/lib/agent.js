@@ -4,8 +4,8 @@ const { inspect } = require('node:util');
 const abi = require('./abi.js');
 const runtime = require('./runtime.js');
 const { Core } = require('./core.js');
-const { Feed, BATCH } = require('./feed.js');
-const { DirectMessages } = require('./inbox.js');
+const { BATCH } = require('./feed.js');
+const { Inbox, DirectMessages } = require('./inbox.js');
 const { Subscription, DROP_POLICIES } = require('./subscription.js');
 const { AgentBuilder } = require('./builder.js');
 const { agentOptions } = require('./options.js');
@@ -32,7 +32,7 @@ class Agent {
   #core;
   #identity;
   #inbox;
-  #inboxHandle = 0;
+  #inboxMessages;
 
   constructor(options = undefined) {
     this.#open(options, 'Failed to create agent');
@@ -65,6 +65,7 @@ class Agent {
       what: options[AgentBuilder.build] ? 'Failed to build agent' : what,
       logLevel: level,
     });
+    this.#inboxMessages = options.inboxMessages || undefined;
     const [agent, machine, user] = this.#core.callNow(abi.X0X_M_IDENTITY);
     this.#identity = Object.freeze({
       agentId: new AgentId(agent),
@@ -265,21 +266,12 @@ class Agent {
 
   /** { pending }: private messages that wait to be read. */
   inboxInfo() {
-    const feed = this.#feed();
-    const [pending] = runtime.callNow(this.#inboxHandle, abi.X0X_M_INBOX_INFO);
-    return { pending: pending + feed.buffered };
+    this.#feed();
+    return { pending: this.#inbox.pending };
   }
 
-  /** Opened by the first reader: until then messages wait, within bounds, in the library. */
   #feed() {
-    if (this.#inbox && !this.#inbox.ended) return this.#inbox;
-    const core = this.#core;
-    const handle = runtime.check(core.addon.inboxOpen(core.handle, abi.X0X_CREDIT_NONE), 'Failed to receive');
-    const feed = new Feed(core, (n) => core.addon.creditAdd(handle, n));
-    feed.core = core;
-    runtime.feeds.set(handle, feed);
-    this.#inboxHandle = handle;
-    return (this.#inbox = feed);
+    return (this.#inbox ??= new Inbox(this.#core, this.#inboxMessages)).feed;
   }
 
   // ------------------------------------------------------------------ contacts

@@ -8,14 +8,16 @@ const { X0X_E_TIMEOUT } = require('./abi.js');
  * The read side of a subscription or inbox.
  *
  * Messages wait in the bounded queue of the library until somebody here asks: a feed gives
- * credit for what its readers want and a little ahead, so that a program that does not read
- * holds its senders back (inbox) or loses by the documented policy (subscription), and does not
- * fill the JavaScript heap. "A little ahead" starts at nothing, doubles each time a reader
- * finds the buffer empty, and ends at AHEAD messages or AHEAD_BYTES at the recent mean size.
- * The worst a hostile sender gets, by growing its messages from tiny to 16 MiB under a reader
- * that just stopped, is AHEAD of them.
+ * credit for what its readers want and some ahead, so that a program that does not read holds
+ * its senders back (inbox) or loses by the documented policy (subscription), and does not fill
+ * the JavaScript heap. "Ahead" matters because every call into the library waits for one of
+ * its processors, tens of microseconds on a busy machine: it starts at nothing, doubles each
+ * time readers have taken half of it, and ends at what the queue of the library may hold, or
+ * AHEAD_BYTES at the recent mean size. Messages that grow beyond that mean are dealt with by Inbox (which closes
+ * its window) and by `maxBytes` here (which drops, as the library would).
  */
-const AHEAD = 64;
+/** What waits in the library unless an option says otherwise. */
+const AHEAD = 1024;
 const AHEAD_BYTES = 4 << 20;
 /** Most that one batch read (drain, recvDirectMany) asks for at a time. */
 const BATCH = 1024;
@@ -24,7 +26,6 @@ class Feed {
   #items = [];
   #head = 0;
   #waiters = [];
-  #outstanding = 0;
   #ahead = 1;
   #meanBytes = 0;
   #ended = false;
@@ -32,14 +33,24 @@ class Feed {
   #give; // (n) => void: gives the library credit for n more
   #core; // kept alive, with the event loop, while a reader waits
   #throwLags;
+  #maxBytes;
+  #maxAhead;
+  #dropNewest;
+  /** Messages that the library may still send on the credit it has. */
+  outstanding = 0;
+  /** Of the payloads that are buffered here. */
+  bytes = 0;
   lagged = 0;
   onEnd = undefined;
 
   /** `give` is undefined for a feed that is never read: its records go to a callback. */
-  constructor(core, give, { throwLags = false } = {}) {
+  constructor(core, give, { throwLags = false, maxBytes = Infinity, maxMessages = AHEAD, dropNewest = false } = {}) {
     this.#core = core;
     this.#give = give;
     this.#throwLags = throwLags;
+    this.#maxBytes = maxBytes;
+    this.#maxAhead = Math.min(AHEAD, maxMessages);
+    this.#dropNewest = dropNewest;
   }
 
   /** Messages that have come this far and are not read. */
@@ -61,9 +72,37 @@ class Feed {
   // ---- written by the dispatcher; flush() follows each batch
 
   push(message) {
-    if (this.#outstanding > 0) this.#outstanding--;
+    if (this.outstanding > 0) this.outstanding--;
     this.#meanBytes += (message.size - this.#meanBytes) / 8;
-    if (!this.#ended) this.#items.push(message);
+    if (this.#ended) return;
+    this.#items.push(message);
+    this.bytes += message.size;
+    if (this.bytes > this.#maxBytes) this.#drop();
+  }
+
+  /** The buffer is over its bytes: loses by the policy of the subscription, but never all. */
+  #drop() {
+    const items = this.#items;
+    let lag;
+    if (this.#dropNewest && items.length - this.#head > 1) {
+      const { size, sequence } = items.pop();
+      this.bytes -= size;
+      lag = new Lag(1, sequence, sequence);
+      if (this.#throwLags) items.push(lag);
+    }
+    while (this.bytes > this.#maxBytes && items.length - this.#head > 1) {
+      const item = items[this.#head];
+      items[this.#head++] = undefined;
+      if (item instanceof Lag) continue; // was told by an event; readers see the gap in one piece
+      this.bytes -= item.size;
+      lag ??= new Lag(0, item.sequence, item.sequence);
+      lag.count++;
+      lag.lastSequence = item.sequence;
+    }
+    if (lag === undefined) return;
+    this.lagged += lag.count;
+    this.onDrop?.(lag);
+    if (this.#throwLags && !this.#dropNewest) items[--this.#head] = lag;
   }
 
   lag(lag) {
@@ -73,7 +112,7 @@ class Feed {
 
   /** No more will come. What is buffered can still be read unless `discard`. */
   end(error = undefined, discard = false) {
-    if (discard) this.#items.length = this.#head = 0;
+    if (discard) this.#items.length = this.#head = this.bytes = 0;
     if (this.#ended) return;
     this.#ended = true;
     this.#error = error;
@@ -125,6 +164,7 @@ class Feed {
     this.#items[this.#head++] = undefined;
     if (this.#head === this.#items.length) this.#items.length = this.#head = 0;
     if (item instanceof Lag) throw new LaggedError(item);
+    this.bytes -= item.size;
     this.#refill();
     return item;
   }
@@ -139,10 +179,12 @@ class Feed {
     if (this.#head === 0 && end === items.length) {
       taken = items;
       this.#items = [];
+      this.bytes = 0;
     } else {
       taken = items.slice(this.#head, end);
       this.#head = end;
-      if (end === items.length) this.#items.length = this.#head = 0;
+      if (end === items.length) items.length = this.#head = 0;
+      for (const item of taken) this.bytes -= item.size;
     }
     this.#refill();
     return taken;
@@ -193,14 +235,13 @@ class Feed {
     let want = 0;
     for (const waiter of this.#waiters) want += waiter.want;
     want = Math.min(want, BATCH);
-    if (this.#outstanding >= want) return;
-    this.#grant(Math.max(want, this.#limit()) - this.#outstanding);
-    this.#ahead = Math.min(2 * this.#ahead, AHEAD);
+    if (this.outstanding >= want) return;
+    this.#grant(Math.max(want, this.#limit()) - this.outstanding);
   }
 
   /** A reader took something: keep half of what is read ahead on its way. */
   #refill() {
-    const have = this.#items.length - this.#head + this.#outstanding;
+    const have = this.#items.length - this.#head + this.outstanding;
     const limit = this.#limit();
     if (limit > 1 && 2 * have < limit && !this.#ended) this.#grant(limit - have);
   }
@@ -210,7 +251,8 @@ class Feed {
   }
 
   #grant(n) {
-    this.#outstanding += n;
+    this.outstanding += n;
+    this.#ahead = Math.min(2 * this.#ahead, this.#maxAhead);
     this.#give(n);
   }
 }

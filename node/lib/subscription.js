@@ -6,6 +6,9 @@ const { Feed, BATCH } = require('./feed.js');
 const { guard } = require('./events.js');
 const { aborted, invalid } = require('./errors.js');
 
+/** What may wait here and, as much again, in the library: its own default of max_bytes. */
+const MAX_BYTES = 8 << 20;
+
 const DROP_POLICIES = ['drop_oldest', 'drop_newest'];
 
 const collected = new FinalizationRegistry(({ core, handle }) => close(core, handle));
@@ -48,7 +51,13 @@ class Subscription {
     this.#handle = handle;
     this.#feed = callback
       ? new CallbackFeed(core, callback)
-      : new Feed(core, (n) => core.addon.creditAdd(handle, n), { throwLags });
+      : new Feed(core, (n) => core.addon.creditAdd(handle, n), {
+          throwLags,
+          maxMessages,
+          maxBytes: maxBytes ?? MAX_BYTES,
+          dropNewest: policy === 1,
+        });
+    this.#feed.onDrop = (lag) => core.emitter.emit('lagged', { source: 'subscription', topic, ...lag });
     this.#feed.topic = topic;
     this.#feed.core = core;
     runtime.feeds.set(handle, this.#feed);
