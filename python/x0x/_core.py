@@ -315,15 +315,15 @@ class Core:
         return more
 
     def _drain(self) -> bool:
-        """Move a batch into _chunk. Until it is there, its size stands in _buffer.size."""
+        """Move a batch into _chunk."""
         buffer = self._buffer
-        status: int = _abi.X0X_S_MORE
-        if buffer.size.value == 0:
-            status = buffer.drain(self.lib, self.queue)
-        chunk = ctypes.string_at(buffer.at, buffer.size.value)
-        self._chunk, self._at = chunk, 0
-        buffer.size.value = 0
-        return status == _abi.X0X_S_MORE
+        more = buffer.drain(self.lib, self.queue)
+        chunk = buffer.batch()
+        # Plain assignments: no signal handler runs between them.
+        self._at = 0
+        self._chunk = chunk
+        buffer.records.value = 0
+        return more
 
     def _dispatch(self) -> None:
         chunk, at = self._chunk, self._at
@@ -480,7 +480,6 @@ class Core:
         if self.closed:
             return
         self.detach()
-        self.closed = True
         self.lib.x0x_handle_close(self.queue)
         # Every operation has completed and every feed has ended by then; an end that was
         # forgotten would make somebody wait for ever.
@@ -492,6 +491,7 @@ class Core:
         self.feeds.clear()
         if self.inbox is not None:
             self.inbox.end(status or _abi.X0X_E_CLOSED)
+        self.closed = True  # not before: an interrupted _finish() is repeated
         waiters, self.close_waiters = self.close_waiters, []
         for waiter in waiters:
             if not waiter.done() and not waiter.get_loop().is_closed():

@@ -7,7 +7,6 @@ which waits in the library and never runs code of the library inside Python's lo
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import threading
 from typing import Any
@@ -97,8 +96,8 @@ class _Bridge:
     def _drain(self) -> None:
         buffer = self._buffer
         buffer.drain(self._lib, self._queue)
-        chunk = ctypes.string_at(buffer.at, buffer.size.value)
-        buffer.size.value = 0
+        chunk = buffer.batch()
+        buffer.records.value = 0
         at = 0
         while at < len(chunk):
             size, kind, _, _, _, ms, meta_len, _ = RECORD.unpack_from(chunk, at)
