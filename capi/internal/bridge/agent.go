@@ -216,10 +216,11 @@ func (a *Agent) waitGone(timeout time.Duration) bool {
 
 // close ends everything of the agent, in the order of the records that tell it.
 func (a *Agent) close(grace time.Duration) {
+	a.endOperations()
 	a.cancel(errAgentClosed)
 	a.closeCore(grace)
 	a.waitCalls()
-	a.endOperations()
+	a.completeRest()
 
 	a.mu.Lock()
 	var ended []source

@@ -47,10 +47,18 @@ func (l *Library) Call(h uint64, method uint32, args []byte, token uint64, op *u
 		ctx, stop = context.WithTimeout(ctx, timeout)
 	}
 	handle := o.handle
+	// Closing waits for calls once no operation can begin: count this one in before.
 	a.opsMu.Lock()
-	o.cancel = func() { cancel(errCancelled) }
+	ended := a.opsEnded
+	if !ended {
+		a.calls.Add(1)
+	}
 	a.opsMu.Unlock()
-	a.calls.Add(1)
+	if ended {
+		stop()
+		cancel(nil)
+		return a.launched(o, 0, nil, errAgentClosed, nil)
+	}
 	l.start("call", a, func() {
 		defer a.calls.Done()
 		defer cancel(nil)

@@ -26,6 +26,7 @@ func (l *Library) Publish(agent uint64, topic, payload []byte, timeout time.Dura
 	if err != nil {
 		return err
 	}
+	defer a.guardStart("publish", o, &err)
 	h := o.handle
 	cancel, err := a.core.PublishAsync(name, append([]byte(nil), payload...), finite(timeout), o.published)
 	return a.launched(o, h, cancel, err, op)
@@ -45,6 +46,7 @@ func (l *Library) Send(agent uint64, to AgentID, payload []byte, o SendOptions, 
 	if err != nil {
 		return err
 	}
+	defer a.guardStart("send", begun, &err)
 	h := begun.handle
 	o.Timeout = finite(o.Timeout)
 	cancel, err := a.core.SendAsync(to, append([]byte(nil), payload...), o, begun.sent)

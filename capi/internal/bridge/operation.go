@@ -113,17 +113,30 @@ func (a *Agent) unlink(op *operation) bool {
 	return true
 }
 
-// abort takes back an operation that did not start.
-func (a *Agent) abort(op *operation) {
+// abort takes back an operation that did not start. It reports false if a completion
+// was made all the same. The operation is not used again: after a panic, the core may
+// still know its callbacks.
+func (a *Agent) abort(op *operation) bool {
 	a.opsMu.Lock()
 	mine := a.unlink(op)
-	if mine {
-		a.recycle(op)
-	}
 	a.opsMu.Unlock()
 	if mine {
-		a.forget(op)
+		if op.handle != 0 {
+			_, _ = a.library.operations.Close(op.handle)
+		}
 		a.settled(1)
+	}
+	return mine
+}
+
+// guardStart is deferred by what starts op: a panic there takes op back, unless its
+// completion says already how it ended.
+func (a *Agent) guardStart(name string, op *operation, err *error) {
+	if v := recover(); v != nil {
+		*err = a.library.panicked(name, a, v)
+		if !a.abort(op) {
+			*err = nil
+		}
 	}
 }
 
@@ -147,12 +160,6 @@ func (op *operation) finish(c completion) {
 	a.queue.complete(c)
 }
 
-func (a *Agent) forget(op *operation) {
-	if op.handle != 0 {
-		_, _ = a.library.operations.Close(op.handle)
-	}
-}
-
 func (op *operation) completeSend(r Receipt, err error) {
 	if err != nil {
 		op.finish(completion{err: err})
@@ -174,12 +181,18 @@ func (op *operation) completeCall(result []byte, err error) {
 	}
 }
 
-// endOperations lets no operation begin any more and completes those that the core
-// has left, which after a panic it may have.
+// endOperations lets no operation begin any more.
 func (a *Agent) endOperations() {
+	a.opsMu.Lock()
+	a.opsEnded = true
+	a.opsMu.Unlock()
+}
+
+// completeRest completes the operations that the core has left when it was closed,
+// which after a panic it may have.
+func (a *Agent) completeRest() {
 	for {
 		a.opsMu.Lock()
-		a.opsEnded = true
 		op := a.ops
 		if op != nil {
 			op.began = false // the core may still call back: it must not be used again

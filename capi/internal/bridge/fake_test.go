@@ -1,0 +1,405 @@
+package bridge
+
+import (
+	"context"
+	"crypto/rand"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/wire"
+	"github.com/saorsa-labs/x0x-go/core/x0x"
+)
+
+// fakeNet is the agents of one test in one memory. They behave as the façade promises:
+// a send completes when the recipient's inbox has taken the message and waits while it is
+// full, a publish reaches every subscription of every agent, and closing completes what
+// is pending.
+type fakeNet struct {
+	mu     sync.Mutex
+	agents map[AgentID]*fakeAgent
+	// inline makes sends complete before SendAsync returns, where they can.
+	inline bool
+	// stuck makes Close forget its pending sends, as a panic might.
+	stuck bool
+}
+
+func newFakeNet() *fakeNet { return &fakeNet{agents: map[AgentID]*fakeAgent{}} }
+
+func (n *fakeNet) open(o Options) (Core, error) {
+	if o.Name == "corrupt" {
+		return nil, wire.Errorf(wire.KindCorrupt, "open", "a damaged key")
+	}
+	a := &fakeAgent{net: n, options: o, inbox: newFakeFeed[DirectMessage](1024, false), events: newFakeFeed[Event](o.EventLimit, true),
+		subs: map[*fakeTopic]bool{}, pending: map[*fakeSend]bool{}, trust: map[AgentID]TrustLevel{}, ended: make(chan struct{})}
+	_, _ = rand.Read(a.id[:])
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.agents[a.id] = a
+	return a, nil
+}
+
+// last returns the agent that was opened with this id.
+func (n *fakeNet) get(id AgentID) *fakeAgent {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.agents[id]
+}
+
+type fakeAgent struct {
+	net     *fakeNet
+	id      AgentID
+	options Options
+	inbox   *fakeFeed[DirectMessage]
+	events  *fakeFeed[Event]
+	ended   chan struct{}
+
+	poison  atomic.Pointer[error]
+	explode atomic.Bool // the next call panics
+
+	mu      sync.Mutex
+	closed  bool
+	seq     uint64
+	subs    map[*fakeTopic]bool
+	pending map[*fakeSend]bool
+	trust   map[AgentID]TrustLevel
+	joined  bool
+}
+
+type fakeSend struct {
+	timer *time.Timer
+	done  func(Receipt, error)
+}
+
+var errFakeClosed = wire.Errorf(wire.KindClosed, "fake", "the agent is closed")
+
+func (a *fakeAgent) use() error {
+	if a.explode.Swap(false) {
+		panic("a defect")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return errFakeClosed
+	}
+	return nil
+}
+
+func (a *fakeAgent) AgentID() AgentID       { return a.id }
+func (a *fakeAgent) MachineID() MachineID   { return MachineID(a.id) }
+func (a *fakeAgent) UserID() (UserID, bool) { return UserID{}, false }
+func (a *fakeAgent) IsConnected() bool      { return true }
+func (a *fakeAgent) Peers() []PeerInfo {
+	return []PeerInfo{{AgentID: a.id, Path: "direct", RTT: time.Millisecond}}
+}
+func (a *fakeAgent) Stats() map[string]uint64   { return map[string]uint64{"fake.calls": 1} }
+func (a *fakeAgent) SetEventMask(EventMask)     {}
+func (a *fakeAgent) Inbox() Feed[DirectMessage] { return a.inbox }
+func (a *fakeAgent) Events() Feed[Event]        { return a.events }
+
+func (a *fakeAgent) IsAgentConnected(id AgentID) bool { return a.net.get(id) != nil }
+func (a *fakeAgent) LocalAddrs() []netip.AddrPort {
+	return []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}
+}
+func (a *fakeAgent) AddPeer(MachineID, AgentID, []netip.AddrPort) error { return a.use() }
+
+func (a *fakeAgent) JoinNetwork(ctx context.Context) error {
+	if err := a.use(); err != nil {
+		return err
+	}
+	a.events.push(Event{Type: x0x.Connected, Agent: a.id, Time: time.Now(), Addr: "here", Path: "direct"}, 0, 0)
+	return nil
+}
+
+func (a *fakeAgent) LeaveNetwork(ctx context.Context) error { return a.use() }
+
+// ConnectToAgent never ends by itself.
+func (a *fakeAgent) ConnectToAgent(ctx context.Context, id AgentID) (ConnectResult, error) {
+	if err := a.use(); err != nil {
+		return ConnectResult{}, err
+	}
+	select {
+	case <-ctx.Done():
+		return ConnectResult{}, ctx.Err()
+	case <-a.ended:
+		return ConnectResult{}, errFakeClosed
+	}
+}
+
+func (a *fakeAgent) ConnectToMachine(context.Context, MachineID) (ConnectResult, error) {
+	return ConnectResult{Outcome: x0x.NotFound}, a.use()
+}
+
+func (a *fakeAgent) ConnectToAddress(context.Context, string) (AgentID, MachineID, error) {
+	return a.id, MachineID(a.id), a.use()
+}
+
+func (a *fakeAgent) SetTrust(id AgentID, level TrustLevel) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.trust[id] = level
+	return nil
+}
+func (a *fakeAgent) Trust(id AgentID) TrustLevel {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.trust[id]
+}
+func (a *fakeAgent) Contacts() (list []Contact) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, level := range a.trust {
+		list = append(list, Contact{AgentID: id, Level: level, Label: "known", AddedAt: time.Now()})
+	}
+	return list
+}
+func (a *fakeAgent) RemoveContact(id AgentID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.trust[id]
+	delete(a.trust, id)
+	return ok
+}
+
+func (a *fakeAgent) Poison(reason error) {
+	if a.poison.CompareAndSwap(nil, &reason) {
+		a.events.push(Event{Type: x0x.Fatal, Agent: a.id, Err: wire.Errorf(wire.KindPanic, "agent", "%w", reason), Time: time.Now()}, 0, 0)
+	}
+}
+func (a *fakeAgent) Poisoned() error {
+	if p := a.poison.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (a *fakeAgent) PublishAsync(topic string, payload []byte, timeout time.Duration, done func(error)) (func(), error) {
+	if err := a.use(); err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.seq++
+	m := Message{Topic: topic, Payload: payload, Sender: a.id, Time: time.Now(), Epoch: 1, Sequence: a.seq}
+	a.mu.Unlock()
+	a.net.mu.Lock()
+	var to []*fakeTopic
+	for _, other := range a.net.agents {
+		other.mu.Lock()
+		for s := range other.subs {
+			if s.name == topic {
+				to = append(to, s)
+			}
+		}
+		other.mu.Unlock()
+	}
+	a.net.mu.Unlock()
+	for _, s := range to {
+		s.feed.push(m, len(payload), m.Sequence)
+	}
+	done(nil)
+	return func() {}, nil
+}
+
+func (a *fakeAgent) SendAsync(to AgentID, payload []byte, o SendOptions, done func(Receipt, error)) (func(), error) {
+	if err := a.use(); err != nil {
+		return nil, err
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	other := a.net.get(to)
+	if other == nil {
+		return nil, wire.Errorf(wire.KindNotFound, "send", "no such agent")
+	}
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return nil, errFakeClosed
+	}
+	a.seq++
+	m := DirectMessage{Sender: a.id, Machine: MachineID(a.id), Payload: payload, ReceivedAt: time.Now(), Sequence: a.seq}
+	s := &fakeSend{done: done}
+	a.pending[s] = true
+	s.timer = time.AfterFunc(o.Timeout, func() { a.end(s, Receipt{}, wire.Errorf(wire.KindTimeout, "send", "no answer")) })
+	a.mu.Unlock()
+
+	deliver := func() {
+		for !other.inbox.push(m, len(payload), m.Sequence) {
+			a.mu.Lock()
+			waiting := a.pending[s]
+			a.mu.Unlock()
+			if !waiting {
+				return
+			}
+			time.Sleep(100 * time.Microsecond)
+		}
+		a.end(s, Receipt{Path: "direct", RTT: time.Microsecond, Sequence: m.Sequence}, nil)
+	}
+	if a.net.inline && other.inbox.Len() < 1000 {
+		deliver()
+	} else {
+		go deliver()
+	}
+	return func() { a.end(s, Receipt{}, wire.Errorf(wire.KindCancelled, "send", "cancelled")) }, nil
+}
+
+func (a *fakeAgent) end(s *fakeSend, r Receipt, err error) {
+	a.mu.Lock()
+	mine := a.pending[s]
+	delete(a.pending, s)
+	a.mu.Unlock()
+	if mine {
+		s.timer.Stop()
+		s.done(r, err)
+	}
+}
+
+func (a *fakeAgent) Subscribe(topic string, o SubscribeOptions) (Topic, error) {
+	if err := a.use(); err != nil {
+		return nil, err
+	}
+	n := o.MaxMessages
+	if n == 0 {
+		n = 1024
+	}
+	t := &fakeTopic{agent: a, name: topic, feed: newFakeFeed[Message](n, true)}
+	a.mu.Lock()
+	a.subs[t] = true
+	a.mu.Unlock()
+	return t, nil
+}
+
+func (a *fakeAgent) Close(ctx context.Context) error {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return nil
+	}
+	a.closed = true
+	close(a.ended)
+	var pending []*fakeSend
+	for s := range a.pending {
+		pending = append(pending, s)
+	}
+	stuck := a.net.stuck
+	a.mu.Unlock()
+	for _, s := range pending {
+		if stuck {
+			s.timer.Stop()
+			a.mu.Lock()
+			delete(a.pending, s)
+			a.mu.Unlock()
+			continue
+		}
+		a.end(s, Receipt{}, errFakeClosed)
+	}
+	a.net.mu.Lock()
+	delete(a.net.agents, a.id)
+	a.net.mu.Unlock()
+	return nil
+}
+
+type fakeTopic struct {
+	agent *fakeAgent
+	name  string
+	feed  *fakeFeed[Message]
+}
+
+func (t *fakeTopic) Topic() string       { return t.name }
+func (t *fakeTopic) Feed() Feed[Message] { return t.feed }
+func (t *fakeTopic) Close() {
+	t.agent.mu.Lock()
+	defer t.agent.mu.Unlock()
+	delete(t.agent.subs, t)
+}
+
+// fakeFeed is a bounded queue as core/internal/mailbox has it.
+type fakeFeed[T any] struct {
+	max  int
+	drop bool // the oldest, when it is full; otherwise push refuses
+
+	mu      sync.Mutex
+	entries []fakeEntry[T]
+	lag     Lag // of what was dropped at the front
+	bytes   int64
+	dropped uint64
+	notify  func()
+}
+
+type fakeEntry[T any] struct {
+	item T
+	size int
+	seq  uint64
+}
+
+func newFakeFeed[T any](max int, drop bool) *fakeFeed[T] { return &fakeFeed[T]{max: max, drop: drop} }
+
+func (f *fakeFeed[T]) push(item T, size int, seq uint64) bool {
+	f.mu.Lock()
+	wasEmpty := len(f.entries) == 0 && f.lag.Count == 0
+	if len(f.entries) >= f.max {
+		if !f.drop {
+			f.mu.Unlock()
+			return false
+		}
+		oldest := f.entries[0]
+		f.entries = f.entries[1:]
+		f.bytes -= int64(oldest.size)
+		if f.lag.Count == 0 {
+			f.lag.FirstSeq = oldest.seq
+		}
+		f.lag.Count++
+		f.lag.LastSeq = oldest.seq
+		f.dropped++
+	}
+	f.entries = append(f.entries, fakeEntry[T]{item, size, seq})
+	f.bytes += int64(size)
+	notify := f.notify
+	f.mu.Unlock()
+	if wasEmpty && notify != nil {
+		notify()
+	}
+	return true
+}
+
+func (f *fakeFeed[T]) TryRecv(max int, dst []Entry[T]) []Entry[T] {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if max > 0 && f.lag.Count > 0 {
+		lag := f.lag
+		f.lag = Lag{}
+		dst = append(dst, Entry[T]{Lagged: &lag})
+		max--
+	}
+	for ; max > 0 && len(f.entries) > 0; max-- {
+		dst = append(dst, Entry[T]{Item: f.entries[0].item})
+		f.bytes -= int64(f.entries[0].size)
+		f.entries = f.entries[1:]
+	}
+	return dst
+}
+
+func (f *fakeFeed[T]) SetNotify(fn func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.notify = fn
+}
+
+func (f *fakeFeed[T]) Len() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.entries)
+}
+
+func (f *fakeFeed[T]) Bytes() int64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.bytes
+}
+
+func (f *fakeFeed[T]) Dropped() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.dropped
+}
