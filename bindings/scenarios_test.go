@@ -1,0 +1,245 @@
+package bindings
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/saorsa-labs/x0x-go/core/x0x/scenariotest"
+)
+
+// TestScenarios runs the list that all languages share over the C ABI.
+func TestScenarios(t *testing.T) {
+	list, err := scenariotest.Load("../include/scenarios.json")
+	require.NoError(t, err)
+	lib := library(t)
+	queue, err := lib.NewQueue()
+	require.NoError(t, err)
+	count := scenariotest.Run(t, list, abi{lib, queue})
+	require.Equal(t, len(list), count.Passed)
+	require.Zero(t, queue.Strays())
+	require.NoError(t, queue.Close())
+	require.Zero(t, lib.LiveHandles(KindAny))
+}
+
+// library loads the library under test: the one that X0X_LIBRARY names, or what make build
+// leaves. Without it there is nothing to test, which is a failure.
+func library(t *testing.T) *Library {
+	t.Helper()
+	path := os.Getenv("X0X_LIBRARY")
+	if path == "" {
+		path = "../.build/lib/libx0x.so"
+	}
+	lib, err := Load(LoadOptions{Path: path})
+	require.NoError(t, err, "run make build, or name the library in X0X_LIBRARY")
+	return lib
+}
+
+// abi is the C ABI as the scenarios see it.
+type abi struct {
+	lib   *Library
+	queue *Queue
+}
+
+func (abi) Kind(err error) string { return Kind(StatusOf(err)) }
+
+// Leaks counts handles: of all that a scenario made, only the queue of the run stays.
+func (s abi) Leaks() error {
+	for kind := uint32(KindQueue); kind <= KindOperation; kind++ {
+		want := uint64(0)
+		if kind == KindQueue {
+			want = 1
+		}
+		if n := s.lib.LiveHandles(kind); n != want {
+			return fmt.Errorf("%d handles of kind %d are open, want %d", n, kind, want)
+		}
+	}
+	return nil
+}
+
+func (s abi) Open(o scenariotest.Options) (scenariotest.Agent, error) {
+	var level TrustLevel
+	if o.AcceptFrom != "" {
+		var err error
+		if level, err = ParseTrustLevel(o.AcceptFrom); err != nil {
+			return nil, err
+		}
+	}
+	a, err := s.queue.Open(Options{
+		NetworkID: o.NetworkID, RuntimeDir: o.RuntimeDir, Name: o.Name, HomeDir: o.HomeDir, IdentityDir: o.IdentityDir,
+		MachineKeyPath: o.MachineKeyPath, AgentKeyPath: o.AgentKeyPath, MachineKey: o.MachineKey, AgentKey: o.AgentKey,
+		Bind: o.Bind, Bootstrap: o.Bootstrap, AcceptFrom: level,
+		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
+		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,
+		NoLocalDiscovery: o.NoLocalDiscovery, NoRelay: o.NoRelay,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return view{a}, nil
+}
+
+// view shows an Agent in the words of the scenario list.
+type view struct{ a *Agent }
+
+func (v view) Identity() (agent, machine scenariotest.ID, err error) {
+	x, y, err := v.a.Identity()
+	return scenariotest.ID(x), scenariotest.ID(y), err
+}
+
+func (v view) Join(ctx context.Context) error  { return v.a.JoinNetwork(ctx) }
+func (v view) Leave(ctx context.Context) error { return v.a.LeaveNetwork(ctx) }
+func (v view) Close(ctx context.Context) error { return v.a.Close(ctx) }
+
+func (v view) IsConnected() (bool, error) { return v.a.IsConnected() }
+func (v view) IsAgentConnected(id scenariotest.ID) (bool, error) {
+	return v.a.IsAgentConnected(ID(id))
+}
+func (v view) LocalAddresses() ([]string, error) { return v.a.LocalAddresses() }
+
+func (v view) Peers() (int, error) {
+	list, err := v.a.Peers()
+	return len(list), err
+}
+
+func (v view) ConnectAgent(ctx context.Context, id scenariotest.ID) (string, error) {
+	o, err := v.a.ConnectToAgent(ctx, ID(id))
+	return o.String(), err
+}
+
+func (v view) ConnectMachine(ctx context.Context, id scenariotest.ID) (string, error) {
+	o, err := v.a.ConnectToMachine(ctx, ID(id))
+	return o.String(), err
+}
+
+func (v view) ConnectAddress(ctx context.Context, address string) (scenariotest.ID, error) {
+	id, _, err := v.a.ConnectToAddress(ctx, address)
+	return scenariotest.ID(id), err
+}
+
+func (v view) AddPeer(machine, agent scenariotest.ID, addresses []string) error {
+	return v.a.AddPeer(ID(machine), ID(agent), addresses)
+}
+
+func (v view) Publish(ctx context.Context, topic string, payloads [][]byte, timeout time.Duration) error {
+	var ops []*Operation
+	for _, p := range payloads {
+		o, err := v.a.StartPublish(topic, p, timeout)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, o)
+	}
+	for _, o := range ops {
+		if err := o.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v view) Send(ctx context.Context, to scenariotest.ID, payloads [][]byte, o scenariotest.SendOptions) (path string, err error) {
+	var ops []*Operation
+	for _, p := range payloads {
+		op, err := v.a.StartSend(ID(to), p, SendOptions{Timeout: o.Timeout, Unordered: o.Unordered, FailOnDisconnect: o.FailOnDisconnect})
+		if err != nil {
+			return "", err
+		}
+		ops = append(ops, op)
+	}
+	for _, op := range ops {
+		r, err := op.Receipt(ctx)
+		if err != nil {
+			return "", err
+		}
+		path = r.Path
+	}
+	return path, nil
+}
+
+func (v view) Recv(ctx context.Context) (scenariotest.Direct, error) {
+	m, err := v.a.RecvDirect(ctx)
+	return scenariotest.Direct{Payload: m.Payload, Sender: scenariotest.ID(m.Sender), Machine: scenariotest.ID(m.Machine),
+		Sequence: m.Sequence, Decision: m.Decision.String()}, err
+}
+
+func (v view) InboxPending() (uint64, error) {
+	n, _, err := v.a.InboxInfo()
+	return n, err
+}
+
+func (v view) Subscribe(topic string, o scenariotest.SubscribeOptions) (scenariotest.Subscription, error) {
+	policy := uint32(DropOldest)
+	if o.DropNewest {
+		policy = DropNewest
+	}
+	s, err := v.a.Subscribe(topic, SubscribeOptions{NoReplay: o.NoReplay, MaxMessages: o.MaxMessages, Policy: policy})
+	if err != nil {
+		return nil, err
+	}
+	return subView{s}, nil
+}
+
+// subView shows a Subscription. It never reads ahead, so Paused needs nothing.
+type subView struct{ s *Subscription }
+
+func (v subView) Next(ctx context.Context) (scenariotest.Message, error) {
+	m, err := v.s.Recv(ctx)
+	var lagged *LaggedError
+	if errors.As(err, &lagged) {
+		return scenariotest.Message{Lagged: lagged.Count}, nil
+	}
+	return scenariotest.Message{Topic: m.Topic, Payload: m.Payload, Sender: scenariotest.ID(m.Sender),
+		Sequence: m.Sequence, TrustLevel: m.TrustLevel.String()}, err
+}
+
+func (v subView) Info() (topic string, pending, dropped uint64, err error) {
+	i, err := v.s.Info()
+	return i.Topic, i.Pending, i.Dropped, err
+}
+
+func (v subView) Close() error { return v.s.Close() }
+
+func (v view) SetTrust(id scenariotest.ID, name string) error {
+	level, err := ParseTrustLevel(name)
+	if err != nil {
+		return err
+	}
+	return v.a.SetTrust(ID(id), level)
+}
+
+func (v view) Trust(id scenariotest.ID) (string, error) {
+	l, err := v.a.Trust(ID(id))
+	return l.String(), err
+}
+
+func (v view) Contacts() (int, error) {
+	list, err := v.a.Contacts()
+	return len(list), err
+}
+
+func (v view) RemoveContact(id scenariotest.ID) (bool, error) { return v.a.RemoveContact(ID(id)) }
+func (v view) SetEvents(mask uint32) error                    { return v.a.SetEvents(mask) }
+func (v view) Stats() (map[string]uint64, error)              { return v.a.Stats() }
+
+var eventNames = map[uint16]string{
+	RConnected: "connected", RDisconnected: "disconnected", RPeerJoined: "peer_joined",
+	REventMessage: "message", RError: "error", RSessionReset: "session_reset", RFatal: "fatal",
+}
+
+func (v view) NextEvent(ctx context.Context) (scenariotest.Event, error) {
+	e, err := v.a.NextEvent(ctx)
+	if err != nil {
+		return scenariotest.Event{}, err
+	}
+	ev := scenariotest.Event{Name: eventNames[e.Kind], Agent: scenariotest.ID(e.Agent)}
+	if e.Message != nil {
+		ev.Payload, ev.Topic = e.Message.Payload, e.Message.Topic
+	}
+	return ev, nil
+}
