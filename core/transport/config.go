@@ -44,7 +44,7 @@ type Config struct {
 	// MaxHalfOpen bounds connections that have not finished their hello, 256:
 	// each may cost up to 256 KiB. Beyond half of it, a newcomer must first
 	// prove its address (RFC 9000, section 8.1.2), so forged addresses cannot
-	// fill the room.
+	// fill the room; one address that is not loopback gets at most a quarter.
 	MaxHalfOpen int
 
 	// MaxStreams bounds the streams that a peer may have open in each

@@ -258,7 +258,7 @@ func (e *Endpoint) tryDial(ctx context.Context, addr netip.AddrPort, expect iden
 	defer context.AfterFunc(e.closing, cancel)()
 
 	q, err := e.quic.Dial(ctx, net.UDPAddrFromAddrPort(addr), clientTLS(e.cert, e.sessions, expect), e.dialling)
-	if _, silent := errors.AsType[*quic.IdleTimeoutError](err); silent {
+	if _, silent := errors.AsType[*quic.IdleTimeoutError](err); silent { // a handshake's patience
 		return nil, wire.Errorf(wire.KindUnreachable, op, "no answer from %s: %w", addr, err)
 	}
 	if err != nil {

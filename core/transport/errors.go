@@ -87,14 +87,7 @@ func wireError(op string, err error) error {
 		}
 		return wire.Errorf(wire.KindCancelled, op, "%w", err)
 	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return wire.Errorf(wire.KindCancelled, op, "%w", err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
-		return wire.Errorf(wire.KindTimeout, op, "%w", err)
-	case errors.Is(err, quic.ErrTransportClosed), errors.Is(err, quic.ErrServerClosed), errors.Is(err, quic.ErrStreamClosed), errors.Is(err, net.ErrClosed):
-		return wire.Errorf(wire.KindClosed, op, "%w", err)
-	}
+	// These say of themselves that they are net.ErrClosed, so they come first.
 	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); ok {
 		return wire.Errorf(wire.KindDisconnected, op, "%w", err)
 	}
@@ -103,6 +96,14 @@ func wireError(op string, err error) error {
 	}
 	if _, ok := errors.AsType[*quic.HandshakeTimeoutError](err); ok {
 		return wire.Errorf(wire.KindUnreachable, op, "no answer: %w", err)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return wire.Errorf(wire.KindCancelled, op, "%w", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return wire.Errorf(wire.KindTimeout, op, "%w", err)
+	case errors.Is(err, quic.ErrTransportClosed), errors.Is(err, quic.ErrServerClosed), errors.Is(err, quic.ErrStreamClosed), errors.Is(err, net.ErrClosed):
+		return wire.Errorf(wire.KindClosed, op, "%w", err)
 	}
 	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
 		return wire.Errorf(wire.KindTimeout, op, "%w", err)

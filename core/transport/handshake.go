@@ -133,6 +133,10 @@ func (c *Conn) prove(h *hello, role byte) error {
 func (e *Endpoint) welcome(q *quic.Conn) {
 	ctx, cancel := context.WithTimeout(q.Context(), e.cfg.HelloTimeout)
 	defer cancel()
+	if err := proveAddress(q); err != nil {
+		q.CloseWithError(quic.ApplicationErrorCode(CloseRefused), "too many half-open connections")
+		return
+	}
 	s, err := newSession(q.ConnectionState().TLS)
 	if err != nil {
 		e.stats.badHellos.Add(1)
