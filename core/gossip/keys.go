@@ -100,9 +100,9 @@ func (r *router) await(from identity.AgentID, env *envelope, body []byte, age ti
 	k.perPeer[from] = s
 	if !slices.Contains(w.asked, from) {
 		w.asked = append(w.asked, from)
-		if w.tries == 0 {
-			r.askKey(env.sender, w, now)
-		}
+	}
+	if w.last.IsZero() {
+		r.askKey(env.sender, w, now)
 	}
 }
 
@@ -116,6 +116,16 @@ func (r *router) askKey(author identity.AgentID, w *awaited, now time.Time) {
 			r.stats.KeyRequests++
 			r.control(p, keyRequestFrame(author))
 			return
+		}
+	}
+}
+
+// askOthers makes requests that went to a neighbour that is gone due at once;
+// the next tick repeats them.
+func (r *router) askOthers(gone identity.AgentID) {
+	for _, w := range r.keys.waiting {
+		if slices.Contains(w.asked, gone) {
+			w.last = time.Time{}
 		}
 	}
 }

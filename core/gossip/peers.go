@@ -34,6 +34,7 @@ func (r *router) peerDown(id identity.AgentID) {
 	}
 	delete(r.peers, id)
 	r.order = slices.DeleteFunc(r.order, func(o identity.AgentID) bool { return o == id })
+	r.askOthers(id)
 	r.release()
 }
 
@@ -232,7 +233,6 @@ func (r *router) held(e *entry) bool {
 func (r *router) remove(e *entry) {
 	for _, p := range r.peers {
 		if p.cursor != nil && p.cursor.index <= e.index && r.wants(p, e) {
-			p.dropped++
 			r.stats.PeerDropped++
 		}
 		if p.cursor == e {

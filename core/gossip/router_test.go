@@ -545,6 +545,18 @@ func TestKeyRequestsGoToTheNextNeighbourAndEnd(t *testing.T) {
 	s.settle()
 	require.Equal(t, []string{"far"}, s.texts(sub))
 
+	// The neighbour that was asked is gone before it answers, and comes again.
+	again, frame := strangerFrame(t, "t", 1, s.now)
+	s.cut[[2]int{sub, third}] = true
+	s.inject(third, sub, frame)
+	s.disconnect(third, sub)
+	s.cut = map[[2]int]bool{}
+	s.routers[third].keys.put(again.Public().AgentID(), again.Public().Bytes())
+	s.connect(third, sub)
+	s.settle()
+	s.inject(third, sub, frame)
+	require.Equal(t, []string{"far", "far"}, s.texts(sub), "asked again without waiting")
+
 	_, lost := strangerFrame(t, "t", 1, s.now)
 	s.inject(pub, sub, lost)
 	for range keyTries + 1 {

@@ -86,7 +86,6 @@ type peer struct {
 	backfill []*entry // retained envelopes that it lacks, to be sent before those at the cursor
 	cursor   *entry   // nil: up to date
 	stalled  bool     // takes nothing for so long that its cursor holds nothing any more
-	dropped  uint64
 
 	// The last offer was refused for want of room; it is not repeated until a
 	// timer or the Sender says so.
