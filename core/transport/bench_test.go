@@ -1,20 +1,11 @@
 package transport
 
 import (
-	"bufio"
 	"context"
 	"crypto/mldsa"
 	"crypto/tls"
-	"fmt"
 	"io"
-	"net/netip"
-	"os"
-	"os/exec"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -170,25 +161,8 @@ func BenchmarkBulk(b *testing.B) {
 func BenchmarkIdleConnections(b *testing.B) {
 	const n = 1000
 	for b.Loop() {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestHubProcess$")
-		cmd.Env = append(os.Environ(), hubVariable+"="+b.Name())
-		in, err := cmd.StdinPipe()
-		require.NoError(b, err)
-		out, err := cmd.StdoutPipe()
-		require.NoError(b, err)
-		cmd.Stderr = os.Stderr
-		require.NoError(b, cmd.Start())
-		lines := bufio.NewScanner(out)
-		ask := func() (string, int) {
-			fmt.Fprintln(in, "report")
-			require.True(b, lines.Scan())
-			addr, rss, ok := strings.Cut(lines.Text(), " ")
-			require.True(b, ok, lines.Text())
-			bytes, err := strconv.Atoi(rss)
-			require.NoError(b, err, lines.Text())
-			return addr, bytes
-		}
-		addr, before := ask()
+		h := startHub(b)
+		addr, before := h.report(b)
 		var clients []*Endpoint
 		for i := range 10 {
 			clients = append(clients, listen(b, testConfig(b, uint64(10+i))))
@@ -197,7 +171,7 @@ func BenchmarkIdleConnections(b *testing.B) {
 		for _, c := range clients {
 			go func() {
 				for range n / len(clients) {
-					_, err := c.Dial(context.Background(), netip.MustParseAddrPort(addr), testKey(b, 2).Public().MachineID())
+					_, err := c.Dial(context.Background(), addr, testKey(b, 2).Public().MachineID())
 					dials <- err
 				}
 			}()
@@ -205,63 +179,12 @@ func BenchmarkIdleConnections(b *testing.B) {
 		for range n {
 			require.NoError(b, <-dials)
 		}
-		_, after := ask()
+		_, after := h.report(b)
 		b.ReportMetric(float64(before), "rest-bytes")
 		b.ReportMetric(float64(after-before)/n, "bytes/conn")
-		require.NoError(b, in.Close())
 		for _, c := range clients {
 			_ = c.Close(context.Background())
 		}
-		require.NoError(b, cmd.Wait())
+		h.stop()
 	}
-}
-
-const hubVariable = "X0X_TRANSPORT_TEST_HUB"
-
-// TestHubProcess is not a test: BenchmarkIdleConnections runs it as a process.
-func TestHubProcess(t *testing.T) {
-	network := os.Getenv(hubVariable)
-	if network == "" {
-		return
-	}
-	cfg := testConfig(t, 1)
-	cfg.NetworkID = network
-	e := listen(t, cfg)
-	p := NewPeers(e, newRecorder(), PeersConfig{MaxPeers: 1 << 20})
-	defer func() { _ = p.Close(context.Background()) }()
-	// Accepted one by one, not by the table: the clients share few identities.
-	e.gate.Store(nil)
-	var conns []*Conn
-	go func() {
-		for {
-			c, err := e.Accept(context.Background())
-			if err != nil {
-				return
-			}
-			conns = append(conns, c)
-			go c.Serve(func(StreamKind, ReceiveStream) {})
-		}
-	}()
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		for range 3 {
-			runtime.GC()
-			debug.FreeOSMemory()
-		}
-		fmt.Println(e.Addr().String(), residentBytes(t))
-	}
-	os.Exit(0)
-}
-
-func residentBytes(t *testing.T) int {
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(t, err)
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.Atoi(strings.Fields(rest)[0])
-			require.NoError(t, err)
-			return kib << 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
 }

@@ -109,6 +109,12 @@ func (b *book) machinesOf(a identity.AgentID) []identity.MachineID {
 	return slices.Clone(b.agents[a])
 }
 
+func (b *book) len() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.machines)
+}
+
 func (b *book) entry(m identity.MachineID) *bookEntry {
 	if el := b.machines[m]; el != nil {
 		return el.Value.(*bookEntry)

@@ -174,6 +174,7 @@ func (p *Peers) redial(pr *peer, last netip.AddrPort, timeout time.Duration, los
 		addrs = slices.Delete(addrs, i, i+1)
 	}
 	addrs = slices.Insert(addrs, 0, last)
+	p.redials.Add(1)
 	for ctx.Err() == nil {
 		_, _, err := p.dialMachine(ctx, pr.machine, addrs)
 		if err == nil || !passes(err) || p.connTo(pr.machine) != nil {
@@ -188,6 +189,7 @@ func (p *Peers) redial(pr *peer, last netip.AddrPort, timeout time.Duration, los
 	defer p.mu.Unlock()
 	pr.redialling = false
 	if pr.current == nil {
+		p.redialsFailed.Add(1)
 		p.disconnected(pr, lostErr)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
@@ -80,6 +81,8 @@ type Peers struct {
 	closing  context.Context // done when Close begins
 	close    context.CancelFunc
 	serving  sync.WaitGroup // connections between ConnUp and the end of ConnDown
+
+	replaced, duplicates, redials, redialsFailed atomic.Uint64
 
 	mu      sync.Mutex
 	peers   map[peerKey]*peer
@@ -185,6 +188,27 @@ func (p *Peers) Connected() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count
+}
+
+// PeersStats counts since NewPeers.
+type PeersStats struct {
+	Connected, Kept, Known int    // peers now: with a connection, to stay connected to, in the book
+	Replaced               uint64 // connections that a newer one took the place of
+	Duplicates             uint64 // connections refused since another stays
+	Redials, RedialsFailed uint64 // of lost connections, at once
+}
+
+// Stats returns the counters.
+func (p *Peers) Stats() PeersStats {
+	s := PeersStats{
+		Known:    p.book.len(),
+		Replaced: p.replaced.Load(), Duplicates: p.duplicates.Load(),
+		Redials: p.redials.Load(), RedialsFailed: p.redialsFailed.Load(),
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Connected, s.Kept = p.count, len(p.kept)
+	return s
 }
 
 // List describes the connected peers, in order of their ids.
@@ -306,6 +330,7 @@ func (p *Peers) install(c *Conn) (stays *Conn, r *refusal) {
 	if old != nil {
 		how := choose(c.claim(), old.claim(), p.endpoint.self().less(key))
 		if how == oldStays {
+			p.duplicates.Add(1)
 			return old, &refusal{code: refuseDuplicate, stays: old.session.id, reason: "another connection stays"}
 		}
 		p.retire(old, how)
@@ -317,6 +342,7 @@ func (p *Peers) install(c *Conn) (stays *Conn, r *refusal) {
 // retire ends a connection that another one replaces. The caller holds p.mu.
 func (p *Peers) retire(c *Conn, how choice) {
 	c.draining.Store(true)
+	p.replaced.Add(1)
 	p.tasks.Go("retire connection", func() {
 		if how == newDrains {
 			timer := time.NewTimer(p.cfg.DrainTime)
