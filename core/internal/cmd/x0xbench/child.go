@@ -153,12 +153,14 @@ func echoAgent(args []string) error {
 	}()
 	say(hello{Addr: a.LocalAddrs()[0].String(), Agent: a.AgentID().String(), Machine: a.MachineID().String()})
 	count := 0
+	var batch []x0x.Entry[x0x.DirectMessage]
 	for {
-		batch, err := a.RecvDirectMany(ctx, 256)
-		if err != nil {
+		clear(batch)
+		if batch, err = a.Inbox().RecvMany(ctx, 256, batch[:0]); err != nil {
 			return nil
 		}
-		for _, m := range batch {
+		for _, e := range batch {
+			m := e.Item
 			switch m.Payload[0] {
 			case 'e':
 				if _, err := a.SendAsync(m.Sender, m.Payload, x0x.SendOptions{}, func(x0x.Receipt, error) {}); err != nil {
@@ -177,7 +179,7 @@ func echoAgent(args []string) error {
 				if _, err := fmt.Sscanf(string(m.Payload), "g %d %d", &n, &size); err != nil || size < 1 || n > 1<<22 || size > 1<<20 {
 					return fmt.Errorf("bad order %q", m.Payload)
 				}
-				if err := pour(ctx, a, m.Sender, n, make([]byte, size)); err != nil {
+				if err := pour(ctx, a, m.Sender, n, make([]byte, size)); err != nil && ctx.Err() == nil {
 					return err
 				}
 			}
@@ -185,29 +187,39 @@ func echoAgent(args []string) error {
 	}
 }
 
-// pour sends n messages with as many in flight as the agent lets us, and waits for the last
-// acknowledgement.
+// pour sends n messages with at most 4,000 in flight, and waits for the last acknowledgement.
 func pour(ctx context.Context, a *x0x.Agent, to x0x.AgentID, n int, payload []byte) error {
 	const inFlight = 4000
 	var failed atomic.Pointer[error]
-	slots := make(chan struct{}, inFlight)
+	var acked atomic.Int64
+	progress := make(chan struct{}, 1)
 	done := func(_ x0x.Receipt, err error) {
 		if err != nil {
 			failed.CompareAndSwap(nil, &err)
 		}
-		<-slots
+		if acked.Add(1)%256 == 0 {
+			select {
+			case progress <- struct{}{}:
+			default:
+			}
+		}
 	}
-	for range n {
-		slots <- struct{}{}
+	for sent := int64(0); sent < int64(n); sent++ {
+		for sent-acked.Load() >= inFlight {
+			<-progress
+		}
 		if _, err := a.SendAsync(to, payload, x0x.SendOptions{Timeout: time.Minute}, done); err != nil {
 			return err
 		}
 	}
-	for range inFlight {
-		slots <- struct{}{}
+	for acked.Load() < int64(n) {
+		select {
+		case <-progress:
+		case <-time.After(time.Millisecond): // the last ones make no full 256
+		}
 	}
 	if err := failed.Load(); err != nil {
 		return *err
 	}
-	return nil
+	return ctx.Err()
 }
