@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
+	"github.com/saorsa-labs/x0x-go/core/internal/task"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
@@ -214,4 +215,48 @@ func TestDropIsADisconnectAtOnce(t *testing.T) {
 			return r.count(Connected) == 2 && r.count(PeerJoined) == 1
 		})
 	}
+}
+
+// panicking is a Handler with bugs.
+type panicking struct{ *recorder }
+
+func (p panicking) ConnUp(c *Conn) {
+	p.recorder.ConnUp(c)
+	panic("ConnUp")
+}
+
+func (p panicking) ConnDown(c *Conn, err error) {
+	p.recorder.ConnDown(c, err)
+	panic("ConnDown")
+}
+
+func (p panicking) Stream(*Conn, StreamKind, ReceiveStream) { panic("Stream") }
+
+// A panic in a callback is reported once each and stops nothing else.
+func TestPanicsInCallbacks(t *testing.T) {
+	cfg := testConfig(t, 2)
+	panics := make(chan any, 16)
+	cfg.Tasks = task.New(func(_ string, value any, _ []byte) { panics <- value })
+	e, rec := listen(t, cfg), newRecorder()
+	p := NewPeers(e, panicking{rec}, PeersConfig{OnEvent: rec.onEvent})
+	a := startNode(t, testConfig(t, 1), PeersConfig{})
+	a.AddHint(Hint{Machine: e.MachineID(), Agent: e.AgentID(), Addrs: []netip.AddrPort{e.Addr()}})
+	for i := range 2 {
+		_, err := a.Connect(testContext(t), e.AgentID())
+		require.NoError(t, err)
+		require.Equal(t, "ConnUp", <-panics)
+		rec.wait(t, "connected", func(r *recorder) bool { return r.count(Connected) == i+1 })
+		s, err := a.Peers.Conn(e.AgentID()).OpenBidi(testContext(t), KindDirect)
+		require.NoError(t, err)
+		_, err = s.Write([]byte("x"))
+		require.NoError(t, err)
+		require.Equal(t, "Stream", <-panics)
+		s.Cancel(0)
+		a.Drop(e.AgentID(), CloseGoodbye)
+		require.Equal(t, "ConnDown", <-panics)
+		for _, r := range []*recorder{rec, a.rec} {
+			r.wait(t, "disconnected", func(r *recorder) bool { return r.count(Disconnected) == i+1 })
+		}
+	}
+	require.NoError(t, p.Close(testContext(t)))
 }
