@@ -91,8 +91,12 @@ func (m *Manager) spawn(name string, fn func()) bool {
 // LinkUp makes l the link to its agent. It must come before any stream of l, and
 // an older link to the same agent counts as down from then on.
 func (m *Manager) LinkUp(l Link) {
-	if p, err := m.peer(l.Agent()); err == nil && p.agent != m.cfg.Self {
-		p.linkUp(l)
+	for {
+		p, err := m.peer(l.Agent())
+		if err != nil || p.agent == m.cfg.Self || p.linkUp(l) {
+			return
+		}
+		// p has been forgotten since, so that the next turn makes another one.
 	}
 }
 
@@ -189,6 +193,10 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 	m.cancel()
 	m.inbox.Close()
+	m.mu.Lock()
+	clear(m.peers) // links that still come find a closed manager and no peer
+	m.strangers = 0
+	m.mu.Unlock()
 	for _, p := range peers {
 		p.close()
 	}

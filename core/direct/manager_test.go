@@ -129,3 +129,15 @@ func TestToSelf(t *testing.T) {
 		}
 	}
 }
+
+// A connection can come up while the agent closes: that must not find a peer which is gone,
+// again and again.
+func TestLinkUpAfterClose(t *testing.T) {
+	a, b, la := pair(t, nil)
+	down(la)
+	if err := a.Close(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	late, _ := connect(a, b, 0)
+	down(late)
+}

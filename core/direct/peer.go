@@ -203,13 +203,13 @@ func (p *peer) complete(all []*Pending, r Receipt) {
 	}
 }
 
-func (p *peer) linkUp(l Link) {
+// linkUp reports false if p is forgotten.
+func (p *peer) linkUp(l Link) bool {
 	var fx effects
 	p.lock()
 	if p.gone {
 		p.mu.Unlock()
-		p.m.LinkUp(l) // there is another peer by now, or will be
-		return
+		return false
 	}
 	p.dropLink(&fx)
 	p.link, p.machine = l, l.Machine()
@@ -217,6 +217,7 @@ func (p *peer) linkUp(l Link) {
 	p.up.Store(true)
 	p.unlock(&fx)
 	p.pump()
+	return true
 }
 
 func (p *peer) linkDown(l Link) {
