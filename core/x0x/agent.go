@@ -35,6 +35,7 @@ type Agent struct {
 	policy *trust.Policy
 	tasks  *task.Group // every goroutine of the façade and its rooms
 	events *events
+	copies *copies
 	direct *direct.Manager
 	gossip *gossip.Engine
 	links  *topicLinks
@@ -74,6 +75,7 @@ func New(o Options) (*Agent, error) {
 	a.tasks = task.New(a.panicked)
 	a.policy = trust.NewPolicy(a.trust, o.AcceptFrom)
 	a.events = newEvents(o.EventLimit)
+	a.copies = newCopies(a)
 	a.links = newTopicLinks(a)
 	a.dials = newDialQueue(a)
 	a.line = &publishLine{agent: a}
@@ -99,7 +101,10 @@ func (a *Agent) Events() *Feed[Event] { return &a.events.feed }
 
 // SetEventMask chooses which events are collected: EventsLifecycle (the default) and
 // EventsMessage.
-func (a *Agent) SetEventMask(mask EventMask) { a.events.mask.Store(uint32(mask)) }
+func (a *Agent) SetEventMask(mask EventMask) {
+	a.events.mask.Store(uint32(mask))
+	a.copies.listen(mask&EventsMessage != 0)
+}
 
 // Close says goodbye to the peers, waits up to CloseGrace, and no longer than ctx, for sends
 // in flight, fails what remains with ErrClosed, and returns when everything has ended. A

@@ -236,9 +236,13 @@ func loadKeys(o Options) (k *keys, err error) {
 	return k, err
 }
 
-// parseMaterial reads the three forms of key material; the pair comes concatenated.
+// parseMaterial reads the three forms of key material; the pair comes concatenated. A damaged
+// key file is ErrCorrupt, whether it came as a path or as its bytes.
 func parseMaterial(b []byte) (*identity.Key, error) {
-	if len(b) == identity.PublicKeySize+identity.PrivateKeySize {
+	switch len(b) {
+	case identity.KeyFileSize:
+		return identity.ParseKeyFile(b)
+	case identity.PublicKeySize + identity.PrivateKeySize:
 		return identity.ParseKey(b[:identity.PublicKeySize], b[identity.PublicKeySize:])
 	}
 	return identity.ParseKey(b)

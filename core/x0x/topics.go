@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/gossip"
@@ -37,6 +38,7 @@ type SubscribeOptions struct {
 type Subscription struct {
 	sub  *gossip.Subscription
 	feed Feed[Message]
+	end  func() // once: the topic has one subscription less
 }
 
 // Subscribe opens a subscription. It works before joining, too.
@@ -59,7 +61,9 @@ func (a *Agent) Subscribe(topic string, o SubscribeOptions) (*Subscription, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Subscription{sub: sub, feed: Feed[Message]{sub.Box()}}, nil
+	a.copies.subscribed(topic)
+	end := sync.OnceFunc(func() { a.copies.unsubscribed(topic) })
+	return &Subscription{sub: sub, feed: Feed[Message]{sub.Box()}, end: end}, nil
 }
 
 // Topic returns the name.
@@ -110,7 +114,10 @@ func (s *Subscription) All(ctx context.Context) iter.Seq2[Message, error] {
 }
 
 // Close ends the subscription. What waits can still be received. Closing twice is harmless.
-func (s *Subscription) Close() { s.sub.Close() }
+func (s *Subscription) Close() {
+	s.sub.Close()
+	s.end()
+}
 
 // Publish signs a message and hands it to the peers. It returns when the message is signed and
 // queued, waiting while the publish queue is full. It works before joining: peers that come
