@@ -83,17 +83,23 @@ class Feed {
   /** The buffer is over its bytes: loses by the policy of the subscription, but never all. */
   #drop() {
     const items = this.#items;
-    let lag;
     if (this.#dropNewest && items.length - this.#head > 1) {
       const { size, sequence } = items.pop();
       this.bytes -= size;
-      lag = new Lag(1, sequence, sequence);
-      if (this.#throwLags) items.push(lag);
+      const lag = new Lag(1, sequence, sequence);
+      this.lag(lag);
+      this.onDrop?.(lag);
+      return;
     }
+    let lag;
+    let earlier; // what readers will be told about this position already
     while (this.bytes > this.#maxBytes && items.length - this.#head > 1) {
       const item = items[this.#head];
       items[this.#head++] = undefined;
-      if (item instanceof Lag) continue; // was told by an event; readers see the gap in one piece
+      if (item instanceof Lag) {
+        earlier = item;
+        continue;
+      }
       this.bytes -= item.size;
       lag ??= new Lag(0, item.sequence, item.sequence);
       lag.count++;
@@ -102,7 +108,8 @@ class Feed {
     if (lag === undefined) return;
     this.lagged += lag.count;
     this.onDrop?.(lag);
-    if (this.#throwLags && !this.#dropNewest) items[--this.#head] = lag;
+    if (!this.#throwLags) return;
+    items[--this.#head] = earlier ? new Lag(earlier.count + lag.count, earlier.firstSequence, lag.lastSequence) : lag;
   }
 
   lag(lag) {

@@ -22,6 +22,7 @@ const { AgentId, MachineId, IdCache } = require('./ids.js');
 const { X0X_R_COMPLETION, X0X_R_MESSAGE, X0X_R_DIRECT, X0X_R_LAGGED, X0X_R_CLOSED, X0X_R_LOG } = abi;
 const HEADER = 40;
 const HIGH = 0x1_0000_0000;
+const NOT_DELIVERED = abi.X0X_ERRF_NOT_DELIVERED;
 /** How long the end of a process waits for agents that were left open: goodbyes and last sends. */
 const EXIT_GRACE_MS = 500;
 
@@ -57,10 +58,10 @@ function start() {
 }
 
 /** The error of the addon call that just returned `status`. */
-function failure(status, what, details) {
+function failure(status, what, moreFlags = 0) {
   const { code, flags, message } = addon.lastError();
   const text = code === status && message ? message : describe(status);
-  return new X0XError(status, what ? `${what}: ${text}` : text, { flags: code === status ? flags : 0, details });
+  return new X0XError(status, what ? `${what}: ${text}` : text, { flags: (code === status ? flags : 0) | moreFlags });
 }
 
 function describe(status) {
@@ -80,12 +81,13 @@ function check(result, what) {
  * completion, which always comes, tells which of the two was first.
  */
 function operate(core, what, signal, begin, decode) {
-  if (signal?.aborted) return Promise.reject(aborted(signal, abi.X0X_ERRF_NOT_DELIVERED));
+  // What does not start was certainly not delivered; of other calls nobody asks.
+  if (signal?.aborted) return Promise.reject(aborted(signal, NOT_DELIVERED));
   return new Promise((resolve, reject) => {
     const token = ++lastToken;
     const handle = begin(token, signal !== undefined);
     if (handle < 0) {
-      reject(failure(handle, what));
+      reject(failure(handle, what, NOT_DELIVERED));
       return;
     }
     const operation = { core, what, signal, decode, resolve, reject, onAbort: undefined };

@@ -1,0 +1,300 @@
+'use strict';
+
+const test = require('node:test');
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
+const { inspect } = require('node:util');
+const { x0x, inNetwork, inPair, noHandles, event, until } = require('./network.js');
+
+const { Agent, AgentId, MachineId, X0XError } = x0x;
+const ARGUMENT = 'X0X_E_INVALID_ARGUMENT';
+
+test('the quickstart, as the documents have it', async () => {
+  await inNetwork(async (open, options) => {
+    process.env.X0X_RUNTIME_DIR = options.runtimeDir;
+    const agent = Agent.fromEnv({ networkId: options.networkId });
+    delete process.env.X0X_RUNTIME_DIR;
+    await agent.joinNetwork();
+    await agent.publish('topic', Buffer.from('hello'));
+    await agent.close();
+  });
+});
+
+test('identity: getters and functions agree, two default agents differ', async () => {
+  await inNetwork(async (open) => {
+    const a = open();
+    const b = open();
+    assert.equal(a.identity().agentId, a.agentId);
+    assert.equal(a.identity().machineId, a.machineId);
+    assert.equal(a.userId, undefined);
+    assert.equal(a.peerId(), a.machineId.toString());
+    assert.match(a.agentId.toString(), /^[0-9a-f]{64}$/);
+    assert.ok(!a.agentId.equals(b.agentId) && !a.machineId.equals(b.machineId));
+    assert.match(inspect(a), /^Agent\('[0-9a-f]{16}'\)$/);
+    await a.close();
+    assert.equal(a.agentId.toString().length, 64); // still known
+    assert.equal(a.closed, true);
+  });
+});
+
+test('ids', async (t) => {
+  const hex = 'aB'.repeat(32);
+  const id = AgentId.fromString(hex);
+  assert.equal(id.toString(), hex.toLowerCase());
+  assert.equal(`${id}`, hex.toLowerCase());
+  assert.equal(JSON.stringify({ id }), `{"id":"${hex.toLowerCase()}"}`);
+  assert.ok(id.equals(AgentId.from(Buffer.from(hex, 'hex'))) && id.equals(hex) && id.equals(id.asBytes()));
+  assert.ok(!id.equals(MachineId.fromString(hex)), 'roles are types');
+  assert.equal(inspect(id), "AgentId('abababababababab')");
+  id.asBytes().fill(0);
+  assert.equal(id.toString(), hex.toLowerCase(), 'asBytes is a copy');
+  await t.test('what is not one', () => {
+    assert.throws(() => AgentId.fromString('xyz'), { name: 'RangeError', code: ARGUMENT, message: /^Invalid hex: / });
+    assert.throws(() => AgentId.fromString('abc'), { message: /^Invalid hex: / });
+    assert.throws(() => AgentId.fromString('ab'), { message: 'AgentId must be 32 bytes, got 1' });
+    assert.throws(() => new MachineId(Buffer.alloc(31)), { message: 'MachineId must be 32 bytes, got 31' });
+    assert.throws(() => AgentId.from(5), { name: 'TypeError', code: ARGUMENT });
+    assert.throws(() => AgentId.from(MachineId.fromString(hex)), { name: 'TypeError' });
+  });
+});
+
+test('create, builder and options', async (t) => {
+  await inNetwork(async (open, options) => {
+    const created = await Agent.create(options);
+    await created.close();
+    const seed = Buffer.alloc(32, 7);
+    const builder = Agent.builder().withAgentKey(seed).withRuntimeDir(options.runtimeDir).withNetworkId(options.networkId);
+    const built = await builder.build();
+    assert.throws(() => builder.withName('x'), { message: 'Builder already consumed by build()' });
+    await assert.rejects(builder.build(), { message: /^Builder already consumed - create a new builder/ });
+    await built.close();
+    const same = open({ agentKey: seed });
+    assert.ok(same.agentId.equals(built.agentId), 'the seed gives the id');
+
+    await t.test('a persistent identity', async () => {
+      const named = { ...options, homeDir: options.runtimeDir, name: 'alice' };
+      const first = new Agent(named);
+      assert.throws(() => new Agent(named), { code: 'X0X_E_BUSY', message: /^Failed to create agent: / });
+      await first.close();
+      const second = await Agent.builder().withOptions(named).build();
+      assert.ok(second.agentId.equals(first.agentId));
+      await second.close();
+      assert.equal(fs.statSync(path.join(options.runtimeDir, '.x0x-alice')).mode & 0o77, 0);
+    });
+
+    await t.test('wrong ones', async () => {
+      assert.throws(() => new Agent({ networkid: 'x' }), { name: 'TypeError', message: 'unknown option: networkid' });
+      assert.throws(() => new Agent({ networkId: 5 }), { name: 'TypeError', code: ARGUMENT });
+      assert.throws(() => new Agent({ networkId: 'a\0b' }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ inboxMessages: 1.5 }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ inboxMessages: -1 }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ acceptFrom: 'friend' }), { name: 'RangeError', message: /blocked, unknown, known, trusted/ });
+      assert.throws(() => new Agent({ relay: 1 }), { name: 'TypeError' });
+      assert.throws(() => new Agent({ agentKey: 'hunter2' }), (error) => error instanceof TypeError && !error.message.includes('hunter2'));
+      assert.throws(() => new Agent({ logLevel: 'loud' }), { name: 'RangeError' });
+      assert.throws(() => new Agent(null), { name: 'TypeError' });
+      assert.throws(() => new Agent({ ...options, agentKeyPath: '/nonexistent/agent.key' }), { code: 'X0X_E_NOT_FOUND' });
+      await assert.rejects(Agent.builder().withMachineKey('/nonexistent').build(), { message: /^Failed to build agent: / });
+    });
+  });
+});
+
+test('arguments are refused before anything happens, by rejection where the method is asynchronous', async () => {
+  await inNetwork(async (open) => {
+    const a = open();
+    const calls = [
+      [() => a.publish(5, 'x'), 'TypeError'],
+      [() => a.publish('t\0', 'x'), 'RangeError'],
+      [() => a.publish('t'.repeat(257), 'x'), 'RangeError'],
+      [() => a.publish('ü'.repeat(129), 'x'), 'RangeError'],
+      [() => a.publish('t'), 'TypeError'],
+      [() => a.publish('t', 5), 'TypeError'],
+      [() => a.publish('t', 'x', 5), 'TypeError'],
+      [() => a.publish('t', 'x', { timeout: 0 }), 'RangeError'],
+      [() => a.publish('t', 'x', { timeout: NaN }), 'RangeError'],
+      [() => a.publish('t', 'x', { timeout: '5' }), 'TypeError'],
+      [() => a.publish('t', 'x', { signal: {} }), 'TypeError'],
+      [() => a.sendDirect('ab', 'x'), 'RangeError'],
+      [() => a.sendDirect(undefined, 'x'), 'TypeError'],
+      [() => a.sendDirect(a.agentId, 'x', { onDisconnect: 'hope' }), 'RangeError'],
+      [() => a.recvDirect({ timeout: -1 }), 'RangeError'],
+      [() => a.recvDirectMany(0), 'RangeError'],
+      [() => a.connectToAgent('zz'), 'RangeError'],
+      [() => a.connectToAddress(5), 'TypeError'],
+      [() => a.joinNetwork(null), 'TypeError'],
+      [() => a.close({ grace: -1 }), 'RangeError'],
+    ];
+    for (const [call, name] of calls) {
+      const promise = call(); // does not throw
+      await assert.rejects(promise, { name, code: ARGUMENT }, call.toString());
+    }
+    assert.throws(() => a.subscribe('t', 'callback'), { name: 'TypeError' });
+    assert.throws(() => a.subscribe('t', { policy: 'none' }), { name: 'RangeError' });
+    assert.throws(() => a.subscribe('t', { maxMessages: 0 }), { name: 'RangeError' });
+    assert.throws(() => a.setTrust(a.agentId, 'friend'), { name: 'RangeError' });
+    assert.throws(() => a.addPeer(a.machineId, [5]), { name: 'TypeError' });
+    assert.throws(() => a.on('connected'), { name: 'TypeError' });
+    assert.throws(() => a.on(5, () => {}), { name: 'TypeError' });
+  });
+});
+
+test('getters of two agents that see each other', async () => {
+  await inPair(async (a, b) => {
+    assert.equal(a.isConnected(), true);
+    const [peer] = a.peers();
+    assert.ok(peer.agentId.equals(b.agentId) && peer.machineId.equals(b.machineId));
+    assert.ok(peer.rtt >= 0 && typeof peer.address === 'string' && typeof peer.path === 'string' && typeof peer.dialled === 'boolean');
+    assert.deepEqual(a.connectedAgents().map(String), [b.agentId.toString()]);
+    assert.ok(a.localAddresses().length > 0);
+    const stats = a.stats();
+    assert.ok(Object.keys(stats).length > 5 && Object.values(stats).every((n) => typeof n === 'number'));
+    assert.equal((await a.connectToAgent(b.agentId.toString())).outcome, 'AlreadyConnected');
+    assert.equal((await a.connectToMachine(b.machineId.asBytes())).outcome, 'AlreadyConnected');
+    assert.equal((await a.connectToAgent(Buffer.alloc(32, 1), { timeout: 5000 })).outcome, 'NotFound');
+    const receipt = await a.sendDirect(b.agentId, 'x');
+    assert.equal(receipt.path, 'direct');
+    assert.ok(receipt.rtt > 0 && receipt.sequence === 1);
+  });
+});
+
+test('trust and contacts', async () => {
+  await inPair(async (a, b) => {
+    assert.equal(a.trust(b.agentId), 'unknown');
+    a.setTrust(b.agentId, 'trusted');
+    assert.equal(a.trust(b.agentId.toString()), 'trusted');
+    const [contact] = a.contacts();
+    assert.ok(contact.agentId.equals(b.agentId) && contact.level === 'trusted' && contact.addedAt > 1.6e12);
+    await b.sendDirect(a.agentId, 'from a friend');
+    assert.equal((await a.recvDirect()).trustDecision, 'Accept');
+    a.block(b.agentId);
+    await assert.rejects(a.sendDirect(b.agentId, 'x'), { code: 'X0X_E_BLOCKED', kind: 'blocked', delivered: 'no' });
+    assert.equal(a.removeContact(b.agentId), true);
+    assert.equal(a.removeContact(b.agentId), false);
+  });
+});
+
+test('events: payloads, chaining, stop, once, off', async () => {
+  await inNetwork(async (open) => {
+    const a = open();
+    const b = open();
+    const connected = event(a, 'connected');
+    const joined = event(a, 'peer_joined'); // the other spelling
+    const calls = [];
+    const listener = a.on('connected', () => calls.push('stopped'));
+    const chained = listener.on('connected', () => calls.push('kept')).once('custom', () => {});
+    assert.equal(a.listenerCount('connected'), 3);
+    assert.equal(a.listenerCount('custom'), 1);
+    listener.stop();
+    listener.stop();
+    chained.stop();
+    assert.equal(a.listenerCount('custom'), 0);
+    await Promise.all([a.joinNetwork(), b.joinNetwork()]);
+    const got = await connected;
+    assert.ok(got.agentId.equals(b.agentId) && got.machineId.equals(b.machineId));
+    assert.equal(got.peerId, b.peerId());
+    assert.equal(got.peer_id, got.peerId);
+    assert.equal(got.path, 'direct');
+    assert.ok(got.address.length > 0 && got.timestamp > 1.6e12);
+    assert.equal((await joined).peerId, b.peerId());
+    assert.deepEqual(calls, ['kept']);
+    assert.equal(a.listenerCount('connected'), 1, 'once is gone');
+    assert.equal(a.off('connected'), a);
+    assert.equal(a.listenerCount('connected'), 0);
+    const callback = () => {};
+    a.on('error', callback);
+    a.on('error', callback);
+    a.off('error', callback).off('error', () => {}).off('unknown');
+    assert.equal(a.listenerCount('error'), 1);
+    const disconnected = event(a, 'disconnected');
+    await b.close();
+    const gone = await disconnected;
+    assert.ok(gone.agentId.equals(b.agentId) && gone.code.startsWith('X0X_') && typeof gone.message === 'string');
+    const closed = event(a, 'closed');
+    await a.close();
+    await closed;
+    assert.equal(a.listenerCount('error'), 0);
+  });
+});
+
+test("the 'message' event copies what is subscribed, while somebody listens", async () => {
+  await inNetwork(async (open) => {
+    const a = open();
+    const sub = a.subscribe('e');
+    const got = event(a, 'message');
+    await a.publish('e', 'copy');
+    const message = await got;
+    assert.equal(message.topic, 'e');
+    assert.equal(message.payloadStr(), 'copy');
+    assert.equal(message.origin, a.agentId.toString());
+    assert.equal((await sub.next()).value.payloadStr(), 'copy');
+  });
+});
+
+test('log events while somebody listens', async () => {
+  await inNetwork(async (open) => {
+    const a = open({ logLevel: 'debug' });
+    const logs = [];
+    const listener = a.on('log', (log) => logs.push(log));
+    await a.joinNetwork();
+    const b = open();
+    await b.joinNetwork();
+    await a.connectToAgent(b.agentId);
+    await until(() => logs.length > 0, 'a log record');
+    const [log] = logs;
+    assert.ok(typeof log.message === 'string' && log.timestamp > 1.6e12);
+    assert.ok(['debug', 'info', 'warn', 'error'].includes(log.levelName));
+    listener.stop();
+  });
+});
+
+test('close is idempotent, and everything after it says closed', async () => {
+  await inNetwork(async (open) => {
+    const a = open();
+    await a.joinNetwork();
+    const sub = a.subscribe('t');
+    const waiting = sub.next();
+    const receiving = a.recvDirect();
+    receiving.catch(() => {});
+    const closing = a.close();
+    const again = a.close();
+    assert.deepEqual(await waiting, { value: undefined, done: true });
+    await assert.rejects(receiving, { code: 'X0X_E_CLOSED' });
+    await Promise.all([closing, again, a.close()]);
+    await a[Symbol.asyncDispose]();
+    assert.equal(a.closed, true);
+    assert.equal(sub.closed, true);
+    for (const call of [
+      () => a.publish('t', 'x'),
+      () => a.joinNetwork(),
+      () => a.sendDirect(a.agentId, 'x'),
+      () => a.recvDirect(),
+      async () => a.subscribe('t'),
+      async () => a.peers(),
+    ]) {
+      await assert.rejects(call, (error) => error instanceof X0XError && error.code === 'X0X_E_CLOSED', call.toString());
+    }
+    assert.deepEqual(await sub.next(), { value: undefined, done: true });
+    a.ref().unref();
+    a.on('connected', () => {});
+  });
+  await noHandles();
+});
+
+test('errors name what failed, and carry the numbers of the header', async () => {
+  await inNetwork(async (open) => {
+    const a = open();
+    await a.joinNetwork();
+    await assert.rejects(a.sendDirect('11'.repeat(32), 'x'), (error) => {
+      assert.ok(error instanceof X0XError && error instanceof Error);
+      assert.equal(error.name, 'X0XError');
+      assert.equal(error.code, 'X0X_E_NOT_FOUND');
+      assert.equal(error.kind, 'not_found');
+      assert.equal(error.status, -301);
+      assert.equal(error.delivered, 'no');
+      assert.match(error.message, /^Failed to send: /);
+      return true;
+    });
+    await assert.rejects(a.publish('t', Buffer.alloc((1 << 20) + 1)), { code: 'X0X_E_TOO_LARGE', message: /^Failed to publish: / });
+  });
+});
