@@ -21,8 +21,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/internal/task"
 )
 
 func main() {
@@ -90,19 +91,20 @@ func run(root, python, node string, timeout time.Duration, kill string) error {
 	}
 	network := "demo-" + strconv.Itoa(os.Getpid())
 	events := make(chan event, 64)
-	var readers sync.WaitGroup
+	var readers, closer task.Group
 	var list []*process
 	defer func() {
 		for _, p := range list {
 			p.stdin.Close()
 		}
 		cancel() // kills what still runs
-		go func() {
+		closer.Go("close events", func() {
 			readers.Wait()
 			close(events)
-		}()
+		})
 		for range events {
 		}
+		closer.Wait()
 	}()
 	for _, name := range names {
 		args := append(commands[name][1:], name, "--network", network, "--runtime-dir", runtimeDir,
@@ -146,7 +148,7 @@ func run(root, python, node string, timeout time.Duration, kill string) error {
 }
 
 // start runs one process and sends what it prints, and finally its end, to events.
-func start(ctx context.Context, name, path string, args []string, events chan<- event, readers *sync.WaitGroup) (*process, error) {
+func start(ctx context.Context, name, path string, args []string, events chan<- event, readers *task.Group) (*process, error) {
 	p := &process{name: name, cmd: exec.CommandContext(ctx, path, args...)}
 	p.cmd.Stderr = &p.err
 	p.cmd.WaitDelay = 2 * time.Second
@@ -162,9 +164,7 @@ func start(ctx context.Context, name, path string, args []string, events chan<- 
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	readers.Add(1)
-	go func() {
-		defer readers.Done()
+	readers.Go("read "+name, func() {
 		lines := bufio.NewScanner(stdout)
 		for lines.Scan() {
 			e := event{process: p}
@@ -178,6 +178,6 @@ func start(ctx context.Context, name, path string, args []string, events chan<- 
 			end = io.EOF
 		}
 		events <- event{process: p, ended: end}
-	}()
+	})
 	return p, nil
 }

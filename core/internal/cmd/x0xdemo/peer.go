@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/saorsa-labs/x0x-go/core/internal/task"
 	"github.com/saorsa-labs/x0x-go/core/x0x"
 )
 
@@ -36,6 +37,8 @@ func peerMain(args []string) int {
 func peer(name, network, runtimeDir string, peers int, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
+	var tasks task.Group
+	defer tasks.Wait() // they end when the agent closes
 	agent, err := x0x.New(x0x.Options{NetworkID: network, RuntimeDir: runtimeDir})
 	if err != nil {
 		return err
@@ -61,8 +64,8 @@ func peer(name, network, runtimeDir string, peers int, timeout time.Duration) er
 	}
 
 	received := make(chan error, 1)
-	lines := make(chan map[string]any, 2*peers)
-	go func() { // direct messages of the others
+	lines := make(chan map[string]any, 3*peers) // all there will be
+	tasks.Go("receive", func() {                // direct messages of the others
 		for range peers {
 			m, err := agent.RecvDirect(ctx)
 			if err != nil {
@@ -77,9 +80,9 @@ func peer(name, network, runtimeDir string, peers int, timeout time.Duration) er
 			lines <- map[string]any{"event": "received", "from": m.Sender, "text": body.Text}
 		}
 		received <- nil
-	}()
+	})
 	greeted := make(chan error, 1)
-	go func() { // greetings of the others, each answered with a direct message
+	tasks.Go("greet", func() { // greetings of the others, each answered with a direct message
 		seen := map[x0x.AgentID]bool{agent.AgentID(): true}
 		for len(seen) <= peers {
 			m, err := greetings.Recv(ctx)
@@ -106,7 +109,7 @@ func peer(name, network, runtimeDir string, peers int, timeout time.Duration) er
 			lines <- map[string]any{"event": "sent", "to": m.Sender, "name": other.Name, "path": receipt.Path, "rtt_us": receipt.RTT.Microseconds()}
 		}
 		greeted <- nil
-	}()
+	})
 	for open := 2; open > 0; {
 		select {
 		case line := <-lines:
