@@ -43,9 +43,9 @@ type PeersConfig struct {
 	// Stagger is the head start of one address before the next is tried too:
 	// 250 ms (RFC 8305, section 5).
 	Stagger time.Duration
-	// OnEvent gets the events. But for Error, those of one peer come in order,
-	// never concurrently, and between its ConnUp and ConnDown. It should not
-	// block: it delays that peer's callbacks.
+	// OnEvent gets the events. But for Error, those of one peer come in order and
+	// never concurrently: Connected after its ConnUp, Disconnected after its
+	// ConnDown. It should not block: it delays that peer's callbacks.
 	OnEvent func(Event)
 }
 
