@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import random
 import warnings
 from pathlib import Path
 from typing import Any
@@ -234,6 +235,42 @@ def test_wrong_types_are_typeerrors(where: dict[str, Any]) -> None:
                 await a.publish("a\0b", b"")
             with pytest.raises(ValueError):
                 await a.publish("\ud800", b"")
+
+    run(main())
+
+
+def test_random_arguments_never_do_worse_than_raise(where: dict[str, Any]) -> None:
+    seed = random.randrange(1 << 32)
+    rng = random.Random(seed)
+    values: list[Any] = [
+        None, True, 0, -1, 1 << 70, 1.5, float("nan"), float("inf"), "", "t", "a\0b", "\ud800",
+        "0" * 64, "x" * 5000, b"", b"\0" * 32, b"x" * 100, bytearray(3), memoryview(b"m"),
+        [], [1], {}, object(), AgentId(bytes(32)), x0x.MachineId(bytes(32)), "known",
+        "127.0.0.1:1", ["127.0.0.1:1"], x0x.TrustLevel.KNOWN, print,
+    ]  # fmt: skip
+
+    async def main() -> None:
+        async with Agent(**where) as a:
+            names = [
+                "publish", "subscribe", "send_direct", "connect_to_agent", "connect_to_machine",
+                "connect_to_address", "set_trust", "trust", "block", "remove_contact", "add_peer",
+                "is_agent_connected", "on", "off", "recv_direct", "recv_direct_many",
+            ]  # fmt: skip
+            for _ in range(1500):
+                name = rng.choice(names)
+                args = [rng.choice(values) for _ in range(rng.randrange(4))]
+                try:
+                    result = getattr(a, name)(*args)
+                    if asyncio.iscoroutine(result):
+                        await asyncio.wait_for(result, 0.02)
+                except (TypeError, ValueError, asyncio.TimeoutError, x0x.X0XError):
+                    pass
+                except Exception as e:
+                    raise AssertionError(f"seed {seed}: {name}{args!r}: {e!r}") from e
+            sub = a.subscribe("still works", replay=False)
+            a.set_trust(a.agent_id, "unknown")
+            await a.publish("still works", b"x")
+            assert (await sub.recv(timeout=WAIT)).payload == b"x"
 
     run(main())
 

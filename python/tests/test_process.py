@@ -318,6 +318,38 @@ def test_subprocesses_are_fine(where: dict[str, Any]) -> None:
 # -- signals
 
 
+def test_ctrl_c_ends_an_asyncio_program(where: dict[str, Any]) -> None:
+    program = """
+import asyncio, sys, x0x
+async def main():
+    async with x0x.Agent(runtime_dir=sys.argv[1], network_id=sys.argv[2]) as a:
+        await a.join_network()
+        sub = a.subscribe("t")
+        print("ready", flush=True)
+        await asyncio.gather(a.recv_direct(), sub.recv())
+try:
+    asyncio.run(main())
+except KeyboardInterrupt:
+    print("interrupted", x0x.live_handles(), flush=True)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", program, *where.values()],
+        env=child_env(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=WAIT)
+        assert (out, err, process.returncode) == ("interrupted 0\n", "", 0)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_the_libraries_threads_take_no_signals(where: dict[str, Any]) -> None:
     with Agent(**where) as a:
         a.join_network()
@@ -384,6 +416,60 @@ def test_limits_of_the_process_are_kept(where: dict[str, Any]) -> None:
         *where.values(),
     )
     assert result.stdout == "1000\n" and result.returncode == 0
+
+
+def test_a_defect_in_the_library_stays_in_its_agent(where: dict[str, Any]) -> None:
+    """With the build of the library that can panic on purpose."""
+    root = PACKAGE.parent
+    subprocess.run(["make", "-s", ".build/test/libx0x.so"], cwd=root, check=True)
+    program = """
+import asyncio, sys, x0x
+from x0x import _abi
+where = dict(runtime_dir=sys.argv[1], network_id=sys.argv[2])
+async def main():
+    async with x0x.Agent(**where) as a, x0x.Agent(**where) as other:
+        fatal = asyncio.get_running_loop().create_future()
+        a.on("fatal", fatal.set_result)
+        sub = other.subscribe("t")
+        waiting = asyncio.ensure_future(a.recv_direct())
+        try:
+            a._core.call_now(_abi.X0X_M_TEST_PANIC)
+        except x0x.PanicError as e:
+            print(e.code)
+        print((await asyncio.wait_for(fatal, 10)).type)
+        for call in (lambda: a.publish("t", b""), lambda: a.join_network()):
+            try:
+                await call()
+            except x0x.PoisonedError as e:
+                print(e.code)
+        await other.publish("t", b"alive")
+        print((await sub.recv(timeout=10)).payload_str())
+        waiting.cancel()
+asyncio.run(main())
+print(x0x.live_handles())
+"""
+    result = python(
+        program, *where.values(), env={"X0X_LIBRARY": str(root / ".build/test/libx0x.so")}
+    )
+    assert result.stdout.splitlines() == [
+        "X0X_E_PANIC", "fatal", "X0X_E_POISONED", "X0X_E_POISONED", "alive", "0",
+    ], result.stderr  # fmt: skip
+
+
+def test_logs_appear_where_somebody_listens(where: dict[str, Any]) -> None:
+    program = (
+        "import logging, sys\n{setup}\n"
+        "from x0x.sync import Agent\n"
+        "where = dict(runtime_dir=sys.argv[1], network_id=sys.argv[2])\n"
+        "with Agent(**where) as a, Agent(**where) as b:\n"
+        "    a.join_network(); b.join_network(); a.connect_to_agent(b.agent_id)\n"
+        "import threading; print([t.name for t in threading.enumerate()])\n"
+    )
+    silent = python(program.format(setup=""), *where.values())
+    assert (silent.stderr, "x0x-log" in silent.stdout) == ("", False)
+    loud = python(program.format(setup="logging.basicConfig(level=1)"), *where.values())
+    assert "x0x-log" in loud.stdout and loud.returncode == 0
+    assert ":x0x:" in loud.stderr
 
 
 # -- the command line and the examples

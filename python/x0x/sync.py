@@ -191,6 +191,9 @@ class Agent(BaseAgent):
             return self._core.direct()
 
     def _take(self, feed: Feed[M], limit: int | None, timeout: float | None) -> list[M]:
+        with self._changed:
+            if feed.items:
+                return feed.take_many(limit)
         deadline = None
         if timeout is not None:
             deadline = time.monotonic() + milliseconds(timeout) / 1000
