@@ -57,7 +57,7 @@ func (l *Library) Call(h uint64, method uint32, args []byte, token uint64, op *u
 	if ended {
 		stop()
 		cancel(nil)
-		return a.launched(o, 0, nil, errAgentClosed, nil)
+		return a.launched(o, handle, nil, errAgentClosed, op)
 	}
 	l.start("call", a, func() {
 		defer a.calls.Done()

@@ -54,13 +54,15 @@ func (l *Library) Send(agent uint64, to AgentID, payload []byte, o SendOptions, 
 }
 
 // launched is what follows the start of an operation. h is the handle that it had
-// before it could complete.
+// before it could complete. If the start failed, but a closing that ran meanwhile has
+// completed the operation, that completion is the answer.
 func (a *Agent) launched(o *operation, h uint64, cancel func(), err error, op *uint64) error {
-	if err != nil {
-		a.abort(o)
+	switch {
+	case err == nil:
+		a.started(o, cancel)
+	case a.abort(o):
 		return err
 	}
-	a.started(o, cancel)
 	if op != nil {
 		*op = h
 	}

@@ -36,20 +36,30 @@ func (a *Agent) begin(token uint64, withHandle bool) (*operation, error) {
 		a.operations.Add(-1)
 		return nil, errBusyOperations
 	}
+	var op *operation
+	if withHandle { // before anyone can complete it, and close the handle
+		op = a.newOperation()
+		if err := a.library.operations.Open(op, &op.handle); err != nil {
+			a.settled(1)
+			return nil, err
+		}
+	}
 	a.opsMu.Lock()
 	if a.opsEnded {
 		a.opsMu.Unlock()
+		if withHandle {
+			_, _ = a.library.operations.Close(op.handle)
+		}
 		a.settled(1)
 		return nil, errAgentClosed
 	}
-	op := a.opsFree
-	if op != nil && !withHandle {
-		a.opsFree = op.next
-		op.began, op.done, op.cancel = false, false, nil
-	} else {
-		op = &operation{agent: a}
-		op.sent = op.completeSend
-		op.published = op.completePublish
+	if op == nil {
+		if op = a.opsFree; op != nil {
+			a.opsFree = op.next
+			op.began, op.done, op.cancel = false, false, nil
+		} else {
+			op = a.newOperation()
+		}
 	}
 	op.token = token
 	op.prev, op.next = nil, a.ops
@@ -58,13 +68,14 @@ func (a *Agent) begin(token uint64, withHandle bool) (*operation, error) {
 	}
 	a.ops = op
 	a.opsMu.Unlock()
-	if withHandle {
-		if err := a.library.operations.Open(op, &op.handle); err != nil {
-			a.abort(op)
-			return nil, err
-		}
-	}
 	return op, nil
+}
+
+func (a *Agent) newOperation() *operation {
+	op := &operation{agent: a}
+	op.sent = op.completeSend
+	op.published = op.completePublish
+	return op
 }
 
 var (

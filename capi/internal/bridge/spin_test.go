@@ -21,7 +21,7 @@ func TestSpin(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	b := newBench(t)
-	s := &spinner{bench: b, handles: []uint64{0, 1, 1<<64 - 1, b.queue.handle}, owed: map[uint64]bool{}, closed: map[uint64]bool{}}
+	s := &spinner{bench: b, handles: []uint64{0, 1, 1<<64 - 1, b.queue.handle}, owed: map[uint64]bool{}, failed: map[uint64]error{}, closed: map[uint64]bool{}}
 	stop := make(chan struct{})
 	var drainer, callers sync.WaitGroup
 	drainer.Go(func() {
@@ -77,8 +77,9 @@ type spinner struct {
 	mu        sync.Mutex
 	handles   []uint64
 	ids       []AgentID
-	owed      map[uint64]bool // tokens
-	closed    map[uint64]bool // handles whose closing record came
+	owed      map[uint64]bool  // tokens
+	closed    map[uint64]bool  // handles whose closing record came
+	failed    map[uint64]error // tokens whose call failed
 	completed int
 }
 
@@ -123,6 +124,7 @@ func (s *spinner) owe(token uint64, call func(op *uint64) error, withHandle bool
 			s.t.Errorf("token %x completed although its call failed: %v", token, err)
 		}
 		delete(s.owed, token)
+		s.failed[token] = err
 		s.mu.Unlock()
 	}
 }
@@ -214,7 +216,7 @@ func (s *spinner) drain(q *Queue) bool {
 	for _, rec := range parseRecords(s.t, buf[:d.Bytes]) {
 		if rec.Kind == abi.RCompletion {
 			if !s.owed[rec.ID] {
-				s.t.Errorf("token %x completed twice, or was never accepted", rec.ID)
+				s.t.Errorf("token %x completed twice, or was never accepted (%v): %v", rec.ID, s.failed[rec.ID], rec.meta)
 			}
 			delete(s.owed, rec.ID)
 			s.completed++
