@@ -257,28 +257,28 @@ type Functions struct {
 	AbiVersion   func() uint32
 	Version      func() string
 	Features     func() uint64
-	BuildInfo    func(buf unsafe.Pointer, cap uintptr, len_out *uintptr) int32
+	BuildInfo    func(buf unsafe.Pointer, cap uintptr, lenOut *uintptr) int32
 	HandleKind   func(handle uint64) int32
 	HandleClose  func(handle uint64) int32
 	LiveHandles  func(kind uint32) uint64
-	QueueNew     func(options *CQueueOptions, queue_out *uint64, err *CErr) int32
-	QueueFd      func(queue uint64, fd_out *int32) int32
-	QueueWait    func(queue uint64, timeout_ms uint32) int32
-	QueueSetWake func(queue uint64, fn uintptr, user_data unsafe.Pointer) int32
-	QueueDrain   func(queue uint64, buf unsafe.Pointer, cap uintptr, bytes_out *uintptr, records_out *uint32) int32
-	Open         func(options *COptions, queue uint64, agent_out *uint64, err *CErr) int32
-	Close        func(agent uint64, grace_ms uint32) int32
-	CloseWait    func(agent uint64, timeout_ms uint32) int32
-	ShutdownWait func(timeout_ms uint32) int32
-	AgentId      func(agent uint64, id_out unsafe.Pointer) int32
-	MachineId    func(agent uint64, id_out unsafe.Pointer) int32
+	QueueNew     func(options *CQueueOptions, queueOut *uint64, err *CErr) int32
+	QueueFd      func(queue uint64, fdOut *int32) int32
+	QueueWait    func(queue uint64, timeoutMs uint32) int32
+	QueueSetWake func(queue uint64, fn uintptr, userData unsafe.Pointer) int32
+	QueueDrain   func(queue uint64, buf unsafe.Pointer, cap uintptr, bytesOut *uintptr, recordsOut *uint32) int32
+	Open         func(options *COptions, queue uint64, agentOut *uint64, err *CErr) int32
+	Close        func(agent uint64, graceMs uint32) int32
+	CloseWait    func(agent uint64, timeoutMs uint32) int32
+	ShutdownWait func(timeoutMs uint32) int32
+	AgentId      func(agent uint64, idOut unsafe.Pointer) int32
+	MachineId    func(agent uint64, idOut unsafe.Pointer) int32
 	OpCancel     func(op uint64) int32
-	Call         func(handle uint64, method uint32, args unsafe.Pointer, args_len uintptr, token uint64, op_out *uint64, err *CErr) int32
-	CallNow      func(handle uint64, method uint32, args unsafe.Pointer, args_len uintptr, out unsafe.Pointer, cap uintptr, len_out *uintptr, err *CErr) int32
-	Publish      func(agent uint64, topic unsafe.Pointer, topic_len uintptr, payload unsafe.Pointer, payload_len uintptr, timeout_ms uint32, token uint64, op_out *uint64, err *CErr) int32
-	Subscribe    func(agent uint64, topic unsafe.Pointer, topic_len uintptr, options *CSubOptions, sub_out *uint64, err *CErr) int32
-	Send         func(agent uint64, agent_id unsafe.Pointer, payload unsafe.Pointer, payload_len uintptr, flags uint32, timeout_ms uint32, token uint64, op_out *uint64, err *CErr) int32
-	InboxOpen    func(agent uint64, credit uint32, inbox_out *uint64, err *CErr) int32
+	Call         func(handle uint64, method uint32, args unsafe.Pointer, argsLen uintptr, token uint64, opOut *uint64, err *CErr) int32
+	CallNow      func(handle uint64, method uint32, args unsafe.Pointer, argsLen uintptr, out unsafe.Pointer, cap uintptr, lenOut *uintptr, err *CErr) int32
+	Publish      func(agent uint64, topic unsafe.Pointer, topicLen uintptr, payload unsafe.Pointer, payloadLen uintptr, timeoutMs uint32, token uint64, opOut *uint64, err *CErr) int32
+	Subscribe    func(agent uint64, topic unsafe.Pointer, topicLen uintptr, options *CSubOptions, subOut *uint64, err *CErr) int32
+	Send         func(agent uint64, agentId unsafe.Pointer, payload unsafe.Pointer, payloadLen uintptr, flags uint32, timeoutMs uint32, token uint64, opOut *uint64, err *CErr) int32
+	InboxOpen    func(agent uint64, credit uint32, inboxOut *uint64, err *CErr) int32
 	CreditAdd    func(handle uint64, n uint32) int32
 	LogToQueue   func(queue uint64, level int32) int32
 }

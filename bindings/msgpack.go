@@ -94,7 +94,9 @@ func (u *unpacker) id() (id ID) {
 	if u.err == nil && len(b) != len(id) {
 		u.fail(fmt.Errorf("an id of %d bytes", len(b)))
 	}
-	copy(id[:], b)
+	if u.err == nil {
+		copy(id[:], b)
+	}
 	return id
 }
 

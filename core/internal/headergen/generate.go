@@ -69,6 +69,9 @@ func camel(name string) string {
 	return b.String()
 }
 
+// lower turns LenOut into lenOut, the form of a parameter.
+func lower(name string) string { return strings.ToLower(name[:1]) + name[1:] }
+
 func goConstants(pkg, doc string) func(*Header, string) string {
 	return func(h *Header, hash string) string {
 		var b strings.Builder
@@ -142,7 +145,7 @@ func goBindings(h *Header, hash string) string {
 	for _, f := range h.Funcs {
 		var ps []string
 		for _, p := range f.Params {
-			ps = append(ps, p.Name+" "+goType(h, p.CType))
+			ps = append(ps, lower(camel(p.Name))+" "+goType(h, p.CType))
 		}
 		ret := "string"
 		if f.Return != "const char *" {
