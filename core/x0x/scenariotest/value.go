@@ -41,7 +41,7 @@ func (v *value) UnmarshalJSON(raw []byte) error {
 		}
 		v.bytes = b
 	case form.Repeat != nil:
-		if form.Times < 0 || form.Times*len(*form.Repeat) > most {
+		if form.Times < 0 || form.Times > most/max(len(*form.Repeat), 1) {
 			return fmt.Errorf("%d times %q is too much", form.Times, *form.Repeat)
 		}
 		v.bytes = bytes.Repeat([]byte(*form.Repeat), form.Times)
