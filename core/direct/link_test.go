@@ -276,7 +276,8 @@ func receive(t testing.TB, m *Manager) Message {
 	defer cancel()
 	e, err := m.Inbox().Pop(ctx)
 	if err != nil {
-		buf := make([]byte, 1<<20); t.Fatalf("pop: %v\n%s\n%s", err, dump(m), buf[:runtime.Stack(buf, true)])
+		buf := make([]byte, 1<<20)
+		t.Fatalf("pop: %v\n%s\n%s", err, dump(m), buf[:runtime.Stack(buf, true)])
 	}
 	return e.Item
 }

@@ -3,9 +3,9 @@ package direct
 import (
 	"bytes"
 	"context"
-	"time"
 	"fmt"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
