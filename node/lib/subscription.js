@@ -35,6 +35,7 @@ class Subscription {
   #topic;
   #callback;
 
+  // The feed outlives an abandoned Subscription, so no closure in here may capture `this`.
   constructor(agent, core, topic, callback, { replay, maxMessages, maxBytes, policy, throwLags, signal }) {
     this.#agent = agent;
     this.#core = core;
@@ -61,13 +62,13 @@ class Subscription {
     this.#feed.topic = topic;
     this.#feed.core = core;
     runtime.feeds.set(handle, this.#feed);
-    if (!callback) collected.register(this, { core, handle }, this);
+    if (!callback) collected.register(this, { core, handle }, this.#feed);
     if (signal) {
       const feed = this.#feed;
       const onAbort = () => {
         // The reader that waits learns why; the next one finds a closed subscription.
         feed.end(aborted(signal), true);
-        collected.unregister(this);
+        collected.unregister(feed);
         close(core, handle);
       };
       signal.addEventListener('abort', onAbort, { once: true });
@@ -128,7 +129,7 @@ class Subscription {
   /** Ends delivery at once; what is buffered is dropped. Idempotent. */
   close() {
     if (this.#feed.ended) return;
-    collected.unregister(this);
+    collected.unregister(this.#feed);
     this.#feed.end(undefined, true);
     close(this.#core, this.#handle);
     this.#agent = undefined;

@@ -42,7 +42,7 @@ int32_t x0x_env_queue_open(x0x_env *e, const x0x_queue_options *options);
 int32_t x0x_env_queue_close(x0x_env *e);
 bool x0x_env_remember(x0x_env *e, uint64_t agent);
 void x0x_env_forget(x0x_env *e, uint64_t agent);
-void x0x_env_close_agents(x0x_env *e, uint32_t timeout_ms);
+void x0x_env_close_agents(x0x_env *e, uint32_t grace_ms);
 
 /* options.c: fills an option struct from a JavaScript object; false with an exception pending. */
 typedef struct x0x_strings { /* what the struct borrows from the object, freed after the call */

@@ -195,7 +195,7 @@ static napi_value js_forget(napi_env env, napi_callback_info info)
     return NULL;
 }
 
-/* closeAgents(timeoutMs): blocks; for the end of the process only. */
+/* closeAgents(graceMs): blocks; for the end of the process only. */
 static napi_value js_close_agents(napi_env env, napi_callback_info info)
 {
     x0x_env *e;

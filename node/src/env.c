@@ -172,12 +172,13 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* All agents close at the same time, so the whole takes one timeout, not one per agent. */
-void x0x_env_close_agents(x0x_env *e, uint32_t timeout_ms)
+/* All agents close at the same time, so the whole takes one grace, not one per agent. Being
+ * gone takes a little longer than the grace; the limit is for a machine that is out of breath. */
+void x0x_env_close_agents(x0x_env *e, uint32_t grace_ms)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = now_ms() + grace_ms + 1500;
     for (size_t i = 0; i < e->agents_len; i++)
-        x0x_close(e->agents[i], timeout_ms);
+        x0x_close(e->agents[i], grace_ms);
     for (size_t i = 0; i < e->agents_len; i++) {
         int64_t left = deadline - now_ms();
         x0x_close_wait(e->agents[i], left > 1 ? (uint32_t)left : 1);
@@ -192,7 +193,7 @@ static void on_env_end(napi_async_cleanup_hook_handle handle, void *data)
     x0x_env *e = data;
     e->cleanup = handle;
     e->ending = true;
-    x0x_env_close_agents(e, 500);
+    x0x_env_close_agents(e, 250);
     if (x0x_env_queue_close(e) != X0X_OK) {
         /* An agent is still closing: its queue outlives us, unwatched. */
         handle_close(&e->poll);
