@@ -146,16 +146,16 @@ class Feed {
   }
 
   /** The same as the result of an iterator. */
-  nextResult(options) {
+  nextResult(options, owner = undefined) {
     const take = () => ({ value: this.#take(), done: false });
     if (options === undefined && this.#head < this.#items.length) return this.#settle(take);
-    return this.#wait(options, 1, take, { value: undefined, done: true });
+    return this.#wait(options, 1, take, { value: undefined, done: true }, owner);
   }
 
   /** One to max messages, as many as are there; [] at the end. */
-  many(max, options) {
+  many(max, options, owner = undefined) {
     if (options === undefined && this.#head < this.#items.length && max > 0) return this.#settle(() => this.#takeMany(max));
-    return this.#wait(options, max, () => this.#takeMany(max), []);
+    return this.#wait(options, max, () => this.#takeMany(max), [], owner);
   }
 
   #settle(take) {
@@ -197,7 +197,7 @@ class Feed {
     return taken;
   }
 
-  async #wait(given, want, take, atEnd = undefined) {
+  async #wait(given, want, take, atEnd = undefined, owner = undefined) {
     const options = optionsOf(given);
     countOf(want, 'max');
     const signal = signalOf(options);
@@ -209,7 +209,7 @@ class Feed {
       return atEnd;
     }
     let clean = () => {};
-    const waiter = { want };
+    const waiter = { want, owner }; // a Subscription is not collected while it is read
     this.#core.hold();
     try {
       return await new Promise((resolve, reject) => {

@@ -103,13 +103,13 @@ class Subscription {
   /** Resolves with { value, done }; options: { timeout, signal }. Several may wait at a time. */
   next(options = undefined) {
     if (this.#callback) return Promise.reject(unreadable());
-    return this.#feed.nextResult(options);
+    return this.#feed.nextResult(options, this);
   }
 
   /** Up to `max` messages, as many as are there, at least one; [] when the subscription ended. */
   drain(max = BATCH, options = undefined) {
     if (this.#callback) return Promise.reject(unreadable());
-    return this.#feed.many(max, options);
+    return this.#feed.many(max, options, this);
   }
 
   async return(value = undefined) {
