@@ -71,7 +71,7 @@ wheel: $(LIB) ## dist/agent_x0x-….whl, which needs no Go where it is installed
 
 npm-pack: $(LIB) ## dist/x0x-….tgz, which needs no compiler where it is installed
 	mkdir -p dist
-	cd node && npm ci --no-audit --no-fund && X0X_PREBUILT=$(CURDIR)/$(LIB) npm run build && npm pack --pack-destination ../dist
+	cd node && npm ci --ignore-scripts --no-audit --no-fund && X0X_LIBRARY=$(CURDIR)/$(LIB) npm run build && npm pack --pack-destination ../dist
 
 clean: ## removes what was built
 	rm -rf .build dist node/prebuilds node/node_modules python/build python/x0x/libx0x.so

@@ -17,7 +17,7 @@ need_python() {
 # The addon and its copy of the library in node/prebuilds.
 need_node() {
     cd "$ROOT/node"
-    [[ -d node_modules && node_modules -nt package-lock.json ]] || npm ci --no-audit --no-fund
-    X0X_PREBUILT=$ROOT/.build/lib/libx0x.so npm run -s build
+    [[ -d node_modules && node_modules -nt package-lock.json ]] || npm ci --ignore-scripts --no-audit --no-fund
+    X0X_LIBRARY=$ROOT/.build/lib/libx0x.so npm run -s build
     cd "$ROOT"
 }

@@ -16,16 +16,16 @@ async def wait_for_a_message() -> None:
         print(agent.agent_id, flush=True)  # how the other process learns whom to talk to
         msg = await agent.recv_direct()
         print(f"{msg.sender} says {msg.payload_str()!r}", flush=True)
-        await agent.send_direct(msg.sender, b"hello, first process")
+        await agent.send_direct(msg.sender, b'{"type": "response"}')
 
 
 async def talk_to(target_id: str) -> None:
     agent = Agent()
     await agent.join_network()
-    await agent.publish("topic", b"hello, network")
+    await agent.publish("topic", b"hello")
     outcome = await agent.connect_to_agent(target_id)
     print(f"connected: {outcome}", flush=True)
-    await agent.send_direct(target_id, b"hello, second process")
+    await agent.send_direct(target_id, b'{"type": "request"}')
     msg = await agent.recv_direct()
     print(f"{msg.sender} says {msg.payload_str()!r}", flush=True)
     await agent.close()
