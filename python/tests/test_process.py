@@ -515,7 +515,7 @@ def examples_env(where: dict[str, Any], tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("quickstart", ["connected: ", "says 'hello, first process'", "says 'hello, second"]),
+        ("quickstart", ["connected: ", """says '{"type": "request"}'""", """says '{"type": "response"}'"""]),
         ("basic_agent", ["agent id    ", "listening on ", "connected to 0 peers"]),
         ("event_callbacks", ["connected: ", "peer joined: agent ", "disconnected: "]),
         ("pubsub_messaging", [f"message {i}" for i in range(1, 6)]),
