@@ -12,7 +12,7 @@ static struct reader r;
 static void signal_masks(void)
 {
     /* Those that Go's threads open themselves, or that are synchronous. */
-    static const int open[] = {SIGCHLD, SIGURG, SIGPROF, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGKILL, SIGSTOP};
+    static const int open[] = {SIGCHLD, SIGURG, SIGPROF, SIGSTKFLT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS, SIGKILL, SIGSTOP};
     uint64_t want = 0;
     for (int s = 1; s < 32; s++)
         want |= UINT64_C(1) << (s - 1);
