@@ -101,8 +101,9 @@ class World {
     return part === 'machine' ? this.agent(name).machineId.toString() : this.agent(name).agentId.toString();
   }
 
-  sub(name) {
-    return this.subs[name];
+  /** Each actor names its own subscriptions. */
+  sub(actor, name) {
+    return this.subs[`${actor}/${name}`];
   }
 
   async step({ actor, call, args = {}, timeout_ms }) {
@@ -129,17 +130,17 @@ class World {
       case 'publish':
         return this.repeat(args, (bytes) => a.publish(text(args.topic), bytes, limit));
       case 'subscribe':
-        this.subs[args.as] = a.subscribe(text(args.topic), {
+        this.subs[`${actor}/${args.as}`] = a.subscribe(text(args.topic), {
           replay: args.replay ?? true,
           maxMessages: args.max_messages,
           policy: args.policy,
           lagged: 'throw',
         });
         return undefined;
-      case 'unsubscribe': return this.sub(args.sub).unsubscribe();
-      case 'next': return this.next(this.sub(args.sub), limit);
-      case 'next_many': return this.nextMany(this.sub(args.sub), args, limit);
-      case 'no_message': return this.nothing(() => this.sub(args.sub).next({ timeout: args.for_ms }));
+      case 'unsubscribe': return this.sub(actor, args.sub).unsubscribe();
+      case 'next': return this.next(this.sub(actor, args.sub), limit);
+      case 'next_many': return this.nextMany(this.sub(actor, args.sub), args, limit);
+      case 'no_message': return this.nothing(() => this.sub(actor, args.sub).next({ timeout: args.for_ms }));
       case 'send': {
         const to = this.id(args.to);
         const options = { ...limit, ordered: !args.unordered, onDisconnect: args.fail_on_disconnect ? 'fail' : 'wait' };
@@ -174,7 +175,7 @@ class World {
         else a.off('message');
         return undefined;
       }
-      case 'subscription_info': return this.sub(args.sub).info();
+      case 'subscription_info': return this.sub(actor, args.sub).info();
       case 'inbox_info': return a.inboxInfo();
       case 'stats': {
         const stats = a.stats();
