@@ -108,7 +108,8 @@ func TestC(t *testing.T) {
 		})
 	}
 	t.Run("process, with the method that panics", func(t *testing.T) {
-		execute(t, time.Minute, nil, compile(t, "ctest/process.c", libraryDir(t, tested)), files)
+		out := execute(t, time.Minute, nil, compile(t, "ctest/process.c", libraryDir(t, tested)), files)
+		require.Contains(t, out, "panicked on purpose")
 	})
 }
 

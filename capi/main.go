@@ -12,6 +12,7 @@ package main
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../include -Wall -Wextra -Wno-unused-parameter
+#cgo x0x_test_panic CFLAGS: -DX0X_TEST_PANIC
 #include "abi.h"
 */
 import "C"

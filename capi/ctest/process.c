@@ -155,6 +155,7 @@ static void panicking(uint64_t good)
     for (const x0x_record *rec; (rec = next_record(&r, SOON_MS)) != NULL && !(rec->kind == X0X_R_CLOSED && rec->id == bad);)
         CHECK(rec->kind != X0X_R_FATAL);
     STATUS(X0X_E_CLOSED, x0x_handle_close(sub));
+    printf("panicked on purpose\n");
 }
 
 /* Opening and closing leaves neither descriptors nor threads behind. */

@@ -161,7 +161,7 @@ static void step(struct random *r)
         o.max_operations = draw(r, 100);
         o.inbox_messages = draw(r, 20);
         if (draw(r, 10) == 0)
-            o.size = draw(r, 300);
+            o.size = draw(r, sizeof o);
         if (x0x_live_handles(X0X_KIND_AGENT) > 20)
             break;
         s = x0x_open(&o, pick(r, X0X_KIND_QUEUE), &h, e);
