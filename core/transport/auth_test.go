@@ -225,7 +225,7 @@ func TestWeakHandshakesFail(t *testing.T) {
 			conf := baseTLS(cert)
 			tt.edit(conf)
 			ctx := testContext(t)
-			q, err := quic.DialAddr(ctx, b.Addr().String(), conf, &quic.Config{})
+			q, err := dialBare(t, b, conf, &quic.Config{})
 			if err == nil { // the server looks at the certificate later
 				select {
 				case <-q.Context().Done():

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"io"
+	"net"
 	"testing"
 
 	"github.com/quic-go/quic-go"
@@ -25,12 +27,23 @@ func newStranger(t testing.TB, b *Endpoint, machine *identity.Key) *stranger {
 	t.Helper()
 	cert, err := machineCertificate(machine)
 	require.NoError(t, err)
-	q, err := quic.DialAddr(testContext(t), b.Addr().String(), baseTLS(cert), &quic.Config{EnableDatagrams: true})
+	q, err := dialBare(t, b, baseTLS(cert), &quic.Config{EnableDatagrams: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { q.CloseWithError(0, "") })
 	s, err := newSession(q.ConnectionState().TLS)
 	require.NoError(t, err)
 	return &stranger{Conn: q, session: s, machine: machine.Public().MachineID()}
+}
+
+// dialBare dials with quic-go alone, from a socket that ends with the test: the transport of
+// quic.DialAddr would live on for as long as a closed connection lingers.
+func dialBare(t testing.TB, b *Endpoint, tlsConf *tls.Config, conf *quic.Config) (*quic.Conn, error) {
+	t.Helper()
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	tr := &quic.Transport{Conn: socket}
+	t.Cleanup(func() { tr.Close(); socket.Close() })
+	return tr.Dial(testContext(t), net.UDPAddrFromAddrPort(b.LocalAddrs()[0]), tlsConf, conf)
 }
 
 // hello makes a hello that holds on this connection.
