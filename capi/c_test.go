@@ -113,6 +113,16 @@ func TestC(t *testing.T) {
 	})
 }
 
+// The scenarios that every language runs, in C.
+func TestScenarios(t *testing.T) {
+	out := execute(t, 5*time.Minute, nil, compile(t, "ctest/scenarios.c", libraryDir(t, released)), root+"/include/scenarios.json", t.TempDir())
+	list, err := os.ReadFile(root + "/include/scenarios.json")
+	require.NoError(t, err)
+	want := len(regexp.MustCompile(`(?m)^\{"name":`).FindAllString(string(list), -1))
+	require.Contains(t, out, fmt.Sprintf("\n%d scenarios passed, 0 failed, 0 skipped\n", want))
+	t.Logf("%d scenarios passed, 0 failed, 0 skipped", want)
+}
+
 func TestExamples(t *testing.T) {
 	dir := libraryDir(t, released)
 	out := execute(t, time.Minute, nil, compile(t, "examples/quickstart.c", dir))
