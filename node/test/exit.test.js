@@ -52,6 +52,11 @@ test('a process ends by itself when nothing is under way', async (t) => {
     'readers that were answered': `
       const sub = agent.subscribe('t'); await agent.publish('t', 'x'); await sub.next();
       await agent.sendDirect(agent.agentId, 'x'); await agent.recvDirect();`,
+    'many calls on one signal, aborted': `
+      const controller = new AbortController();
+      const all = Array.from({ length: 40 }, () => agent.recvDirect({ signal: controller.signal }).catch(() => {}));
+      setImmediate(() => controller.abort());
+      await Promise.all(all);`,
     'a reader that timed out': `await agent.recvDirect({ timeout: 10 }).catch((error) => console.log(error.code));`,
   };
   for (const [name, body] of Object.entries(cases)) {
