@@ -235,12 +235,14 @@ func (a *Agent) close(grace time.Duration) {
 	}
 	a.mu.Unlock()
 
+	// Whoever drains the closing record may close the queue at once, so the agent lets go of
+	// it before the record can be drained.
+	a.queue.detach()
 	a.gone.Store(true)
 	for _, s := range ended {
 		a.queue.notify(s)
 	}
 	a.queue.notify(&a.events)
-	a.queue.detach()
 	a.library.mu.Lock()
 	delete(a.library.closing, a.handle)
 	a.library.mu.Unlock()
