@@ -58,15 +58,16 @@ static uint64_t pick(struct random *r, uint32_t kind)
     return atomic_load(&handles[draw(r, last < HANDLES ? last : HANDLES)]);
 }
 
-/* Notes a token before its call and forgets it if that fails. */
+/* Notes a token before its call and forgets it if that fails. Tokens come round again when the
+ * operation that had them before is over. */
 static unsigned owe(void)
 {
-    unsigned token = atomic_fetch_add(&next_token, 1);
-    if (token >= TOKENS - THREADS)
-        atomic_store(&stop, 1);
-    token %= TOKENS;
-    atomic_store(&owed[token], 1);
-    return token;
+    for (;;) {
+        unsigned token = atomic_fetch_add(&next_token, 1) % TOKENS;
+        unsigned char is = atomic_load(&owed[token]);
+        if (is != 1 && atomic_compare_exchange_strong(&owed[token], &is, 1))
+            return token;
+    }
 }
 
 static void accepted(int32_t status, unsigned token, uint64_t op, uint64_t *op_out)
@@ -299,7 +300,7 @@ int main(int argc, char **argv)
         unsigned left = 0;
         drain(0, 1 << 18);
         drain(1, 1 << 18);
-        for (unsigned t = 0; t < TOKENS && t < atomic_load(&next_token); t++)
+        for (unsigned t = 0; t < TOKENS; t++)
             left += atomic_load(&owed[t]) == 1;
         if (left == 0)
             break;
