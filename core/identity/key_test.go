@@ -276,14 +276,15 @@ func TestCacheIsBoundedAndKeepsWhatIsUsed(t *testing.T) {
 	for _, p := range keys[:3] {
 		require.Same(t, p, c.add(p))
 	}
-	_, ok := c.get(keys[0].Digest()) // now the most recently used
+	_, ok := c.get(keys[0].Digest()) // finding a key makes it the most recently used
 	require.True(t, ok)
-	again, err := ParsePublicKey(keys[0].Bytes())
+	c.add(keys[3]) // for keys[1]
+	require.NotContains(t, c.entries, keys[1].Digest())
+	again, err := ParsePublicKey(keys[2].Bytes())
 	require.NoError(t, err)
-	require.Same(t, keys[0], c.add(again), "the first parse wins")
-	c.add(keys[3])
-	c.add(keys[4])
-	for i, want := range []bool{true, false, false, true, true} {
+	require.Same(t, keys[2], c.add(again), "the first parse wins, and is used now")
+	c.add(keys[4]) // for keys[0]
+	for i, want := range []bool{false, false, true, true, true} {
 		_, ok := c.get(keys[i].Digest())
 		require.Equal(t, want, ok, "key %d", i)
 	}

@@ -117,6 +117,28 @@ func TestDamageOfOtherShapesIsCorrupt(t *testing.T) {
 	}
 }
 
+// circl would take secret coefficients outside [-4, 4] without a word, and sign
+// with them.
+func TestSecretCoefficientsAreInRange(t *testing.T) {
+	b := testKey(t, 1).MarshalKeyFile()
+	check := func() error {
+		return checkPair((*[PublicKeySize]byte)(b[offPublic:]), (*[PrivateKeySize]byte)(b[offSecret:]))
+	}
+	require.NoError(t, check())
+	for _, at := range []int{offS1, offS2 - 1, offS2, offT0 - 1} {
+		p := &b[offSecret+at]
+		good := *p
+		for v := byte(9); v < 16; v++ {
+			*p = good&0xf0 | v
+			require.ErrorIs(t, check(), errOutOfRange)
+			*p = good&0x0f | v<<4
+			require.ErrorIs(t, check(), errOutOfRange)
+		}
+		*p = good
+	}
+	require.NoError(t, check())
+}
+
 // The check points are roots of X^256 + 1, pairwise different, or the check
 // would test another ring.
 func TestCheckPointsAreRoots(t *testing.T) {

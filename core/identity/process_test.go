@@ -52,8 +52,8 @@ func runChild(task, path string) int {
 			return report(err)
 		}
 		say(k.Public().AgentID().String())
-	case "umask": // the key at path under the strictest umask that can work
-		syscall.Umask(0o177)
+	case "umask": // the key at path under a umask that takes everything
+		syscall.Umask(0o777)
 		_, err := LoadOrCreateKey(path, false)
 		return report(err)
 	case "try": // whether the folder at path is free
