@@ -2,7 +2,7 @@
 
 /** Arguments, checked before the library is asked: TypeError and RangeError that name them. */
 
-const { defaultMaxListeners, getMaxListeners, setMaxListeners } = require('node:events');
+const { setMaxListeners } = require('node:events');
 const abi = require('./abi.js');
 const { invalid } = require('./errors.js');
 
@@ -34,8 +34,8 @@ function signalOf({ signal }) {
   if (signal === undefined) return undefined;
   if (!(signal instanceof AbortSignal)) throw invalid(TypeError, `signal must be an AbortSignal, got ${kind(signal)}`);
   // One signal for many calls at a time is what signals are for, not a leak to be warned of:
-  // every listener of ours goes when its call settles. A limit that somebody set stays.
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+  // every listener of ours goes when its call settles.
+  setMaxListeners(0, signal);
   return signal;
 }
 
