@@ -10,11 +10,12 @@
 #include <stdatomic.h>
 
 #define THREADS 4
-#define HANDLES 4096
+#define KINDS 6
+#define HANDLES 128 /* of each kind, the latest */
 #define TOKENS (1u << 22)
 
-static _Atomic uint64_t handles[HANDLES];
-static atomic_uint next_handle;
+static _Atomic uint64_t handles[KINDS][HANDLES];
+static atomic_uint next_handle[KINDS];
 static atomic_uchar owed[TOKENS]; /* 1: its call was accepted or is under way, 2: completed */
 static atomic_uint next_token, completed, calls;
 static _Atomic uint64_t busy_since[THREADS];
@@ -37,25 +38,28 @@ static uint32_t draw(struct random *r, uint32_t below) /* xorshift64* */
 
 static void keep(int32_t status, uint64_t h)
 {
-    if (status == X0X_OK)
-        atomic_store(&handles[atomic_fetch_add(&next_handle, 1) % HANDLES], h);
+    unsigned kind = (unsigned)(h >> 48);
+    if (status == X0X_OK) {
+        CHECK(kind > 0 && kind < KINDS);
+        atomic_store(&handles[kind][atomic_fetch_add(&next_handle[kind], 1) % HANDLES], h);
+    }
 }
 
+/* Usually a late handle of the kind, else an older one, one of any kind, or none at all. */
 static uint64_t pick(struct random *r, uint32_t kind)
 {
     static const uint64_t odd[] = {0, 1, UINT64_MAX, UINT64_C(1) << 52, UINT64_C(3) << 48};
     if (kind == X0X_KIND_QUEUE && draw(r, 4) > 0)
         return queues[draw(r, 2)];
-    unsigned last = atomic_load(&next_handle);
-    if (draw(r, 16) > 0)
-        for (unsigned i = 1; i <= last && i < 300; i++) {
-            uint64_t h = atomic_load(&handles[(last - i) % HANDLES]);
-            if (h >> 48 == kind && draw(r, 3) == 0)
-                return h;
-        }
-    if (last == 0 || draw(r, 2) == 0)
+    if (draw(r, 32) == 0)
         return odd[draw(r, sizeof odd / sizeof *odd)];
-    return atomic_load(&handles[draw(r, last < HANDLES ? last : HANDLES)]);
+    if (draw(r, 16) == 0)
+        kind = 1 + draw(r, KINDS - 1);
+    unsigned made = atomic_load(&next_handle[kind]);
+    if (made == 0)
+        return odd[draw(r, sizeof odd / sizeof *odd)];
+    unsigned back = draw(r, draw(r, 4) ? 8 : HANDLES);
+    return atomic_load(&handles[kind][(made - 1 - (back < made ? back : 0)) % HANDLES]);
 }
 
 /* Notes a token before its call and forgets it if that fails. Tokens come round again when the
@@ -70,11 +74,11 @@ static unsigned owe(void)
     }
 }
 
-static void accepted(int32_t status, unsigned token, uint64_t op, uint64_t *op_out)
+static void accepted(int32_t status, unsigned token, const uint64_t *op_out)
 {
     if (status == X0X_OK) {
         if (op_out != NULL)
-            keep(status, op);
+            keep(status, *op_out);
         return;
     }
     CHECK(atomic_load(&owed[token]) == 1); /* a call that failed has no completion */
@@ -163,8 +167,10 @@ static void step(struct random *r)
         o.inbox_messages = draw(r, 20);
         if (draw(r, 10) == 0)
             o.size = draw(r, sizeof o);
-        if (x0x_live_handles(X0X_KIND_AGENT) > 20)
+        if (x0x_live_handles(X0X_KIND_AGENT) > 8) { /* room for new ones, before they are out of sight */
+            x0x_close(atomic_load(&handles[X0X_KIND_AGENT][draw(r, HANDLES)]), 1);
             break;
+        }
         s = x0x_open(&o, pick(r, X0X_KIND_QUEUE), &h, e);
         keep(s, h);
         if (s == X0X_OK)
@@ -192,11 +198,11 @@ static void step(struct random *r)
         break;
     case 5: case 6: case 7: case 8: case 9:
         token = owe();
-        accepted(x0x_publish(a, topic, topic_len, payload, len, draw(r, 1000), token, op, e), token, h, op);
+        accepted(x0x_publish(a, topic, topic_len, payload, len, draw(r, 1000), token, op, e), token, op);
         break;
     case 10: case 11: case 12: case 13:
         token = owe();
-        accepted(x0x_send(a, draw(r, 30) ? ids[draw(r, 64)] : NULL, payload, len, draw(r, 5), 1 + draw(r, 200), token, op, e), token, h, op);
+        accepted(x0x_send(a, draw(r, 30) ? ids[draw(r, 64)] : NULL, payload, len, draw(r, 5), 1 + draw(r, 200), token, op, e), token, op);
         break;
     case 14: case 15: case 16:
         token = owe();
@@ -209,7 +215,7 @@ static void step(struct random *r)
                 args[w.len - 1] = (unsigned char)draw(r, 256);
             w.len = draw(r, sizeof args);
         }
-        accepted(x0x_call(a, draw(r, 7), draw(r, 20) ? args : NULL, w.len, token, op, e), token, h, op);
+        accepted(x0x_call(a, draw(r, 7), draw(r, 20) ? args : NULL, w.len, token, op, e), token, op);
         break;
     case 17:
         x0x_op_cancel(pick(r, X0X_KIND_OPERATION));
@@ -280,8 +286,8 @@ int main(int argc, char **argv)
         CHECK(pthread_create(&threads[i], NULL, worker, params[i]) == 0);
     }
     while (now_ms() < end && !atomic_load(&stop)) {
-        drain(0, 1 << 16);
-        drain(1, 1 << 16);
+        drain(0, 1 << 18); /* the largest record fits: one that does not holds up the rest */
+        drain(1, 1 << 18);
         usleep(200);
         for (int i = 0; i < THREADS; i++) {
             uint64_t since = atomic_load(&busy_since[i]);
@@ -294,8 +300,7 @@ int main(int argc, char **argv)
         CHECK(pthread_join(threads[i], NULL) == 0);
     /* Close all agents, read what they still tell, and look whether anything is owed. */
     for (unsigned i = 0; i < HANDLES; i++)
-        if (atomic_load(&handles[i]) >> 48 == X0X_KIND_AGENT)
-            x0x_close(atomic_load(&handles[i]), 10);
+        x0x_close(atomic_load(&handles[X0X_KIND_AGENT][i]), 10);
     for (uint64_t deadline = now_ms() + SOON_MS;;) {
         unsigned left = 0;
         drain(0, 1 << 18);
