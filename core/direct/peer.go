@@ -37,6 +37,7 @@ type peer struct {
 	swap     []*Pending // spare memory for submit
 	share    share
 	pushing  bool          // a goroutine hands messages to the inbox
+	missed   bool          // another came to do so meanwhile, and left
 	stranger atomic.Bool   // counted as one
 	charged  int           // bytes in the room that the manager knows of
 	downAt   time.Duration // since when there is no link

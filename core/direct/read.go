@@ -195,9 +195,10 @@ var messageBatches = sync.Pool{New: func() any {
 // reports whether the inbox took anything.
 func (p *peer) deliver(d trust.Decision, turn bool, fx *effects) (gave bool) {
 	if p.pushing {
-		return false // who pushes will look again
+		p.missed = true // who pushes will look again
+		return false
 	}
-	p.pushing = true
+	p.pushing, p.missed = true, false
 	defer func() {
 		p.pushing = false
 		p.charge()
@@ -228,9 +229,11 @@ func (p *peer) deliver(d trust.Decision, turn bool, fx *effects) (gave bool) {
 		p.lock()
 		p.s.in.settle(n, gen, fx)
 		gave = gave || n > 0
-		if full {
-			return gave
+		if full && !p.missed {
+			return gave // p is in line, and gets its turn when the inbox has room
 		}
+		// The inbox had room while we pushed, and p's turn came and went: nobody else looks.
+		p.missed = false
 	}
 }
 
