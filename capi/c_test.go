@@ -113,14 +113,17 @@ func TestC(t *testing.T) {
 	})
 }
 
-// The scenarios that every language runs, in C.
+// The scenarios that every language runs, in C; and some that are wrong, which the runner
+// must notice.
 func TestScenarios(t *testing.T) {
-	out := execute(t, 5*time.Minute, nil, compile(t, "ctest/scenarios.c", libraryDir(t, released)), root+"/include/scenarios.json", t.TempDir())
+	program := compile(t, "ctest/scenarios.c", libraryDir(t, released), "ctest/scenarios_calls.c", "ctest/scenarios_records.c", "ctest/json.c")
+	out := execute(t, 5*time.Minute, nil, program, root+"/include/scenarios.json")
 	list, err := os.ReadFile(root + "/include/scenarios.json")
 	require.NoError(t, err)
 	want := len(regexp.MustCompile(`(?m)^\{"name":`).FindAllString(string(list), -1))
 	require.Contains(t, out, fmt.Sprintf("\n%d scenarios passed, 0 failed, 0 skipped\n", want))
 	t.Logf("%d scenarios passed, 0 failed, 0 skipped", want)
+	t.Log(execute(t, time.Minute, nil, program, "--wrong", "ctest/wrong.json"))
 }
 
 func TestExamples(t *testing.T) {

@@ -362,7 +362,7 @@ static int run_scenario(struct run *r, const json *scenario, int index)
 {
     volatile int passed = 1;
     char why[sizeof r->why];
-    *r = (struct run){.scenario = scenario, .polls = index % 2, .first_token = 1};
+    *r = (struct run){.scenario = scenario, .polls = index % 2, .first_token = 1, .err = {.size = sizeof r->err}};
     snprintf(r->network, sizeof r->network, "cscenario-%d-%d", (int)getpid(), index);
     snprintf(r->dir, sizeof r->dir, "/tmp/x0x-cscenario-XXXXXX");
     if (mkdtemp(r->dir) == NULL) {
