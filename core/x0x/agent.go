@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -46,14 +46,18 @@ type Agent struct {
 	ctx    context.Context // ends when closing begins
 	cancel context.CancelCauseFunc
 
-	joining sync.Mutex // held while joining, leaving or closing
+	joining chan struct{} // capacity 1: taken while joining, leaving or closing
 	net     atomic.Pointer[network]
 
 	operations atomic.Int64 // asynchronous ones in flight
 	refused    atomic.Uint64
 	poison     atomic.Pointer[Error]
 	closing    atomic.Bool
+	closer     *task.Group // what closes the rest; Close waits for done
+	closeErr   error       // set before done
 	done       chan struct{}
+
+	opinions atomic.Uint64 // counts changes of trust, see trustChanged
 }
 
 // New makes an agent. It reads or makes keys and opens no socket.
@@ -70,9 +74,9 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{opts: o, log: o.Logger, keys: k, trust: trust.NewStore(), done: make(chan struct{})}
+	a := &Agent{opts: o, log: o.Logger, keys: k, trust: trust.NewStore(), joining: make(chan struct{}, 1), done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
-	a.tasks = task.New(a.panicked)
+	a.tasks, a.closer = task.New(a.panicked), task.New(a.panicked)
 	a.policy = trust.NewPolicy(a.trust, o.AcceptFrom)
 	a.events = newEvents(o.EventLimit)
 	a.copies = newCopies(a)
@@ -106,30 +110,96 @@ func (a *Agent) SetEventMask(mask EventMask) {
 	a.copies.listen(mask&EventsMessage != 0)
 }
 
-// Close says goodbye to the peers, waits up to CloseGrace, and no longer than ctx, for sends
-// in flight, fails what remains with ErrClosed, and returns when everything has ended. A
-// second call waits for the first and returns nil.
+const (
+	// closeWait is how long Close waits after CloseGrace for goroutines to end. They end at
+	// once, unless a function of the application does not return.
+	closeWait = 2 * time.Second
+	// callbackWait is how long closing holds the goodbye back for functions of the application
+	// that are told the end of their sends.
+	callbackWait = 250 * time.Millisecond
+)
+
+// Close waits up to CloseGrace, and no longer than ctx, for sends in flight, fails what
+// remains with ErrClosed, says goodbye to the peers, and returns when everything has ended. A
+// second call waits for the first.
+//
+// It fails with ErrTimeout or ErrCancelled if functions of the application that the library
+// has called have not returned by the end of ctx, or two seconds after CloseGrace. The agent
+// is closed all the same, and Done tells when the last of them has returned.
 func (a *Agent) Close(ctx context.Context) error {
-	if !a.closing.CompareAndSwap(false, true) {
-		<-a.done
-		return nil
+	first := a.closing.CompareAndSwap(false, true)
+	if first {
+		a.closer.Go("close", func() { a.shut(ctx) })
 	}
+	patience := time.NewTimer(a.opts.CloseGrace + closeWait)
+	defer patience.Stop()
+	kind := wire.KindTimeout
+	select {
+	case <-a.done:
+	case <-patience.C:
+	case <-ctx.Done():
+		kind = wire.KindOf(context.Cause(ctx))
+	}
+	select {
+	case <-a.done:
+		if first {
+			return a.closeErr
+		}
+		return nil
+	default:
+		return wire.Errorf(kind, "close", "closing, but functions of the application are still running")
+	}
+}
+
+// shut ends everything, from the messages down to the keys.
+func (a *Agent) shut(ctx context.Context) {
 	grace, cancel := context.WithTimeout(ctx, a.opts.CloseGrace)
 	defer cancel()
-	a.direct.Close(grace) // waits for acknowledgements, so it comes before the connections
+	drained := make(chan struct{})
+	a.closer.Go("end direct messages", func() {
+		defer close(drained)
+		a.direct.Close(grace) // waits for acknowledgements, so it comes before the connections
+	})
+	select {
+	case <-drained:
+	case <-grace.Done():
+		select {
+		case <-drained:
+		case <-time.After(callbackWait):
+		}
+	}
 	a.cancel(closedError("close"))
-	a.joining.Lock()
+	a.joining <- struct{}{} // a join that is under way ends by a.ctx
 	if n := a.net.Swap(nil); n != nil {
 		n.leave(grace)
 	}
-	a.joining.Unlock()
+	<-a.joining
 	a.dials.close()
-	a.gossip.Close(context.Background()) // its goroutines end by themselves now
+	a.gossip.Close(context.Background())
+	<-drained
 	a.tasks.Wait()
 	a.events.box.Close()
-	err := a.keys.Close()
+	a.closeErr = a.keys.Close()
 	close(a.done)
-	return err
+}
+
+// enter takes the right to join or leave, and returns how to give it back.
+func (a *Agent) enter(ctx context.Context, op string) (leave func(), err error) {
+	if err := a.usable(op); err != nil {
+		return nil, err
+	}
+	if ctx.Err() == nil {
+		select {
+		case a.joining <- struct{}{}:
+			if err := a.usable(op); err != nil {
+				<-a.joining
+				return nil, err
+			}
+			return func() { <-a.joining }, nil
+		case <-ctx.Done():
+		}
+	}
+	return nil, ended(op, context.Cause(ctx))
 }
 
 // usable is asked at the door of every call.
@@ -167,6 +237,17 @@ func (a *Agent) Poisoned() error {
 func (a *Agent) panicked(name string, value any, stack []byte) {
 	a.log.Error("panic", "goroutine", name, "value", fmt.Sprint(value), "stack", string(stack))
 	a.Poison(fmt.Errorf("panic in %s: %v", name, value))
+}
+
+// guard calls a function of the application. If it panics the agent is poisoned, and those
+// who wait behind it still get their answers.
+func (a *Agent) guard(name string, fn func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			a.panicked(name, v, debug.Stack())
+		}
+	}()
+	fn()
 }
 
 // begin counts an asynchronous operation in, or refuses it when too many are in flight; end

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -19,6 +20,36 @@ type bootstrapHost struct {
 
 	mu      sync.Mutex
 	machine MachineID
+	failing bool          // and said so
+	pause   time.Duration // since the last try
+	next    time.Time     // of the next try
+}
+
+// bootstrapPause is the longest pause between tries of a bootstrap host that does not answer.
+const bootstrapPause = time.Minute
+
+// due reports whether it is time to try.
+func (b *bootstrapHost) due(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !now.Before(b.next)
+}
+
+// failed notes a try in vain, and reports whether that is news. Pauses double.
+func (b *bootstrapHost) failed(now time.Time) (news bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pause = min(max(2*b.pause, lookAgain), bootstrapPause)
+	b.next = now.Add(b.pause)
+	news, b.failing = !b.failing, true
+	return news
+}
+
+// answered notes the machine that answered.
+func (b *bootstrapHost) answered(m MachineID) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.machine, b.failing, b.pause, b.next = m, false, 0, time.Time{}
 }
 
 func parseHost(address string) (*bootstrapHost, error) {
@@ -52,8 +83,6 @@ func (b *bootstrapHost) lookup(ctx context.Context) ([]netip.AddrPort, error) {
 // resolveBootstrap reads the list of the options. One host that resolves is enough; if there
 // is a list and none does, that is an error, since the user meant somebody.
 func (a *Agent) resolveBootstrap(ctx context.Context) ([]*bootstrapHost, error) {
-	ctx, cancel := context.WithTimeout(ctx, joinPass)
-	defer cancel()
 	var hosts []*bootstrapHost
 	var wrong []error
 	resolved := 0
@@ -99,7 +128,7 @@ func (n *network) dialHost(ctx context.Context, b *bootstrapHost) (*transport.Co
 }
 
 // dialBootstrap connects to a bootstrap host unless the machine that answered there last is
-// connected. A host that does not answer is reported once a try, as an event.
+// connected. A host that stops answering is reported once, as an event, until it has answered.
 func (n *network) dialBootstrap(ctx context.Context, b *bootstrapHost) {
 	b.mu.Lock()
 	known := b.machine
@@ -107,14 +136,15 @@ func (n *network) dialBootstrap(ctx context.Context, b *bootstrapHost) {
 	if !known.IsZero() && n.machineConnected(known) {
 		return
 	}
+	if !b.due(time.Now()) {
+		return
+	}
 	c, err := n.dialHost(ctx, b)
 	if err != nil {
-		if n.ctx.Err() == nil {
+		if n.ctx.Err() == nil && b.failed(time.Now()) {
 			n.agent.events.push(Event{Type: ErrorEvent, Addr: net.JoinHostPort(b.host, strconv.Itoa(int(b.port))), Err: err})
 		}
 		return
 	}
-	b.mu.Lock()
-	b.machine = c.MachineID()
-	b.mu.Unlock()
+	b.answered(c.MachineID())
 }

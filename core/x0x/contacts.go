@@ -22,5 +22,15 @@ func (a *Agent) Contacts() []Contact { return a.trust.List() }
 // RemoveContact forgets an opinion, and reports whether there was one.
 func (a *Agent) RemoveContact(id AgentID) bool { return a.trust.Remove(id) }
 
-// trustChanged carries a change to what is open already.
-func (a *Agent) trustChanged(id AgentID) { a.direct.PolicyChanged(id) }
+// trustChanged carries a change to what is open already; topics ask for each message. Of two
+// changes at once, the slower goroutine may have read the older opinion: it looks again.
+func (a *Agent) trustChanged(id AgentID) {
+	for seen := a.opinions.Add(1); ; {
+		a.direct.PolicyChanged(id)
+		now := a.opinions.Load()
+		if now == seen {
+			return
+		}
+		seen = now
+	}
+}

@@ -60,7 +60,7 @@ func (a *Agent) SendAsync(to AgentID, payload []byte, o SendOptions, done func(R
 	}
 	p, err := a.direct.Send(to, payload, a.sendOptions(o), func(r Receipt, err error) {
 		a.end()
-		done(r, err)
+		a.guard("send callback", func() { done(r, err) })
 	})
 	if err != nil {
 		a.end()
@@ -120,14 +120,15 @@ type dialQueue struct {
 	tasks *task.Group
 
 	mu      sync.Mutex
-	dialing map[AgentID]bool
+	dialing map[AgentID]bool // true: wanted again since this dial began
 }
 
 func newDialQueue(a *Agent) *dialQueue {
 	return &dialQueue{agent: a, tasks: task.New(a.panicked), dialing: map[AgentID]bool{}}
 }
 
-// want makes sure that somebody tries to connect to the agent, if messages wait for it.
+// want makes sure that somebody tries to connect to the agent, for a message that waits. It
+// comes after the message has begun to wait: a dial that was ending looks again.
 func (d *dialQueue) want(to AgentID) {
 	n := d.agent.net.Load()
 	if n == nil || to == d.agent.AgentID() || n.peers.Conn(to) != nil {
@@ -135,21 +136,50 @@ func (d *dialQueue) want(to AgentID) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.dialing[to] {
-		return
+	if _, dialing := d.dialing[to]; dialing {
+		d.dialing[to] = true
+	} else if d.tasks.Go("dial for message", func() { d.run(to) }) {
+		d.dialing[to] = false
 	}
-	d.dialing[to] = d.tasks.Go("dial for message", func() { d.dial(n, to) })
+}
+
+// wantAll is want for every agent that messages wait for.
+func (d *dialQueue) wantAll() {
+	for _, s := range d.agent.direct.Sessions() {
+		if s.Queued+s.Unanswered > 0 {
+			d.want(s.Agent)
+		}
+	}
+}
+
+// run dials, in the network of the moment, until nobody wants it any more.
+func (d *dialQueue) run(to AgentID) {
+	for {
+		if n := d.agent.net.Load(); n != nil {
+			d.dial(n, to)
+		}
+		if !d.again(to) {
+			return
+		}
+	}
+}
+
+// again ends a dial, unless it was wanted again meanwhile.
+func (d *dialQueue) again(to AgentID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.dialing[to] {
+		d.dialing[to] = false
+		return true
+	}
+	delete(d.dialing, to)
+	return false
 }
 
 // dial tries until the agent is connected or no message waits any more. Messages that never
 // had a connection fail with the first answer: nobody knows when the agent would come. Those
 // of a session that was lost wait until their own timeout.
 func (d *dialQueue) dial(n *network, to AgentID) {
-	defer func() {
-		d.mu.Lock()
-		delete(d.dialing, to)
-		d.mu.Unlock()
-	}()
 	for {
 		ctx, cancel := context.WithTimeout(n.ctx, d.agent.opts.DialTimeout)
 		outcome, err := n.peers.Connect(ctx, to)

@@ -1,6 +1,10 @@
 package x0x
 
-import "github.com/saorsa-labs/x0x-go/core/wire"
+import (
+	"errors"
+
+	"github.com/saorsa-labs/x0x-go/core/wire"
+)
 
 // Error is what every method of this package returns when it fails. Its Kind is the branch
 // that callers take, and the number of the C status; its text is one line for people.
@@ -11,6 +15,15 @@ type ErrorKind = wire.Kind
 
 // KindOf returns the kind of any error that came out of this package, and 0 for nil.
 func KindOf(err error) ErrorKind { return wire.KindOf(err) }
+
+// ended gives the end of a context its kind, and keeps errors that have one.
+func ended(op string, err error) error {
+	var e *Error
+	if err == nil || errors.As(err, &e) {
+		return err
+	}
+	return wire.Errorf(wire.KindOf(err), op, "given up by the caller: %w", err)
+}
 
 // What a failed send knows about the fate of its message, in Error.Delivered.
 const (

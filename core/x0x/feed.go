@@ -18,12 +18,17 @@ type Lag = mailbox.Lag
 // happens when it is full is documented where the feed comes from.
 type Feed[T any] struct{ box *mailbox.Box[T] }
 
-// Recv waits for the next entry. It fails with ErrClosed once the feed is closed and empty.
-func (f *Feed[T]) Recv(ctx context.Context) (Entry[T], error) { return f.box.Pop(ctx) }
+// Recv waits for the next entry. It fails with ErrClosed once the feed is closed and empty,
+// and with ErrTimeout or ErrCancelled when ctx ends.
+func (f *Feed[T]) Recv(ctx context.Context) (Entry[T], error) {
+	e, err := f.box.Pop(ctx)
+	return e, ended("receive", err)
+}
 
 // RecvMany waits for at least one entry and appends up to max to dst.
 func (f *Feed[T]) RecvMany(ctx context.Context, max int, dst []Entry[T]) ([]Entry[T], error) {
-	return f.box.PopMany(ctx, max, dst)
+	dst, err := f.box.PopMany(ctx, max, dst)
+	return dst, ended("receive", err)
 }
 
 // TryRecv appends up to max waiting entries to dst and never waits.

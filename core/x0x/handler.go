@@ -2,6 +2,7 @@ package x0x
 
 import (
 	"context"
+	"slices"
 
 	"github.com/saorsa-labs/x0x-go/core/direct"
 	"github.com/saorsa-labs/x0x-go/core/gossip"
@@ -71,13 +72,23 @@ func (a *Agent) peerEvent(e transport.Event) {
 	case transport.Disconnected:
 		ev.Type = Disconnected
 		a.direct.Disconnected(e.Agent)
-		a.dials.want(e.Agent)
+		if a.waits(e.Agent) {
+			a.dials.want(e.Agent)
+		}
 	case transport.PeerJoined:
 		ev.Type = PeerJoined
 	default:
 		ev.Type = ErrorEvent
 	}
 	a.events.push(ev)
+}
+
+// waits reports whether a message waits for an agent. A peer that nothing waits for is left
+// alone when it goes.
+func (a *Agent) waits(id AgentID) bool {
+	return slices.ContainsFunc(a.direct.Sessions(), func(s direct.SessionInfo) bool {
+		return s.Agent == id && s.Queued+s.Unanswered > 0
+	})
 }
 
 // link shows a connection to core/direct in its own words.

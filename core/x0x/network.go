@@ -2,6 +2,7 @@ package x0x
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"os"
 	"slices"
@@ -25,7 +26,7 @@ const (
 	newcomerHead = 300 * time.Millisecond
 	// leaveWait bounds what leaving does besides the caller's deadline.
 	leaveWait = 2 * time.Second
-	// parallelDials bounds dials of one pass.
+	// parallelDials bounds dials that nobody asked for, at a time.
 	parallelDials = 16
 )
 
@@ -37,32 +38,40 @@ type network struct {
 	registry  *discovery.Registry // nil without local discovery
 	bootstrap []*bootstrapHost
 	tasks     *task.Group
+	slots     chan struct{} // one for each dial of look and newcomer
 	ctx       context.Context
 	cancel    context.CancelFunc
 }
 
 // JoinNetwork listens, registers in the registry of this machine, and tries once what is
 // known: registry and bootstrap, for at most two seconds. It returns nil also when there is
-// nobody yet; connecting goes on in the background. Joining again does nothing.
+// nobody yet; connecting goes on in the background. Joining again does nothing. If ctx ends
+// while it looks for peers it fails, but the agent has joined.
 //
 // Errors: ErrBusy (the explicit port is in use), ErrInvalidArgument (bind or every bootstrap
 // entry malformed), ErrUnreachable (no bootstrap host has an address), ErrIO (no socket, or no
 // usable runtime folder), ErrCancelled and ErrTimeout (ctx), ErrClosed.
 func (a *Agent) JoinNetwork(ctx context.Context) error {
 	const op = "join network"
-	a.joining.Lock()
-	defer a.joining.Unlock()
-	if err := a.usable(op); err != nil {
-		return err
-	}
-	if a.net.Load() != nil {
-		return nil
-	}
-	bootstrap, err := a.resolveBootstrap(ctx)
+	leave, err := a.enter(ctx, op)
 	if err != nil {
 		return err
 	}
-	n := &network{agent: a, bootstrap: bootstrap, tasks: task.New(a.panicked)}
+	defer leave()
+	if a.net.Load() != nil {
+		return nil
+	}
+	pass, cancel := context.WithTimeout(ctx, joinPass)
+	defer cancel()
+	defer context.AfterFunc(a.ctx, cancel)() // closing does not wait for it
+	bootstrap, err := a.resolveBootstrap(pass)
+	switch {
+	case ctx.Err() != nil:
+		return ended(op, context.Cause(ctx))
+	case err != nil:
+		return err
+	}
+	n := &network{agent: a, bootstrap: bootstrap, tasks: task.New(a.panicked), slots: make(chan struct{}, parallelDials)}
 	n.ctx, n.cancel = context.WithCancel(a.ctx)
 	n.endpoint, err = transport.Listen(transport.Config{
 		Machine: a.keys.machine, Agent: a.keys.agent, NetworkID: a.opts.NetworkID, Bind: a.opts.Bind,
@@ -87,11 +96,13 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 		}
 		n.registry.Watch(n.newcomer)
 	}
-	pass, cancel := context.WithTimeout(ctx, joinPass)
-	defer cancel()
 	n.look(pass)
 	n.tasks.Go("look again", n.lookLoop)
+	a.dials.wantAll() // messages of sessions that outlived the last network
 	a.log.Info("joined", "agent", a.AgentID(), "network", a.opts.NetworkID, "address", n.endpoint.Addr(), "peers", n.peers.Connected())
+	if a.ctx.Err() != nil {
+		return closedError(op)
+	}
 	if err := ctx.Err(); err != nil {
 		// The caller gave up, not the network: it stays joined, and says so next time.
 		return wire.Errorf(wire.KindOf(context.Cause(ctx)), op, "interrupted while looking for peers: %w", context.Cause(ctx))
@@ -100,13 +111,14 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 }
 
 // LeaveNetwork says goodbye to all peers and stops listening. Subscriptions, contacts and
-// what was published stay; JoinNetwork comes back. Leaving twice does nothing.
+// what was published stay; JoinNetwork comes back. Leaving twice does nothing. It waits for a
+// JoinNetwork that is under way; if ctx ends before that, it fails and nothing has changed.
 func (a *Agent) LeaveNetwork(ctx context.Context) error {
-	a.joining.Lock()
-	defer a.joining.Unlock()
-	if err := a.usable("leave network"); err != nil {
+	leave, err := a.enter(ctx, "leave network")
+	if err != nil {
 		return err
 	}
+	defer leave()
 	n := a.net.Swap(nil)
 	if n == nil {
 		return nil
@@ -115,7 +127,8 @@ func (a *Agent) LeaveNetwork(ctx context.Context) error {
 	return nil
 }
 
-// leave ends everything of the network and waits for it.
+// leave ends everything of the network. It waits for it until ctx ends; what then still runs,
+// such as a function of the application that does not return, is the agent's to wait for.
 func (n *network) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
@@ -125,29 +138,27 @@ func (n *network) leave(ctx context.Context) {
 			n.agent.log.Warn("closing the registry", "error", err)
 		}
 	}
-	if err := n.peers.Close(ctx); err != nil {
-		n.agent.log.Debug("closing connections", "error", err)
-	}
-	if err := n.endpoint.Close(ctx); err != nil {
-		n.agent.log.Warn("closing the endpoint", "error", err)
-	}
+	err := errors.Join(n.peers.Close(ctx), n.endpoint.Close(ctx))
 	n.tasks.Wait()
+	if err != nil {
+		n.agent.log.Debug("leaving goes on", "error", err)
+		n.agent.tasks.Go("leave network", func() {
+			n.peers.Close(context.Background())
+			n.endpoint.Close(context.Background())
+		})
+	}
 }
 
 // look tries once everything that is known and not connected.
 func (n *network) look(ctx context.Context) {
 	g := task.New(n.agent.panicked)
-	slots := make(chan struct{}, parallelDials)
 	try := func(name string, dial func()) {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			return
+		if n.slot(ctx) {
+			g.Go(name, func() {
+				defer n.free()
+				dial()
+			})
 		}
-		g.Go(name, func() {
-			defer func() { <-slots }()
-			dial()
-		})
 	}
 	if n.registry != nil {
 		entries, err := n.registry.Scan()
@@ -163,6 +174,18 @@ func (n *network) look(ctx context.Context) {
 	}
 	g.Wait()
 }
+
+// slot waits for the right to dial, which free gives back. It reports false when ctx ends.
+func (n *network) slot(ctx context.Context) bool {
+	select {
+	case n.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (n *network) free() { <-n.slots }
 
 // lookLoop looks again until the network is left.
 func (n *network) lookLoop() {
@@ -190,6 +213,10 @@ func (n *network) newcomer(e discovery.Entry) {
 			return
 		case <-head.C:
 		}
+		if !n.slot(n.ctx) {
+			return
+		}
+		defer n.free()
 		ctx, cancel := context.WithTimeout(n.ctx, n.agent.opts.DialTimeout)
 		defer cancel()
 		n.dialNeighbour(ctx, e)

@@ -2,6 +2,8 @@ package x0x
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,8 +14,8 @@ import (
 // publish is refused with ErrBusy, so that a caller who never waits cannot take all memory.
 const lineBytes = 64 << 20
 
-// publishLine is where asynchronous publishes wait, in order, while the publish queue of
-// gossip is full. A goroutine serves it while it is not empty.
+// publishLine is where publishes wait, in order, while the publish queue of gossip is full. A
+// goroutine serves it while it is not empty.
 type publishLine struct {
 	agent *Agent
 
@@ -21,6 +23,8 @@ type publishLine struct {
 	waiting []*publish
 	bytes   int
 	serving bool
+	head    *publish // being served
+	cancel  context.CancelCauseFunc
 }
 
 // publish is one message in line. Whoever takes it out of the line calls done.
@@ -31,74 +35,115 @@ type publish struct {
 	done     func(error)
 }
 
-// submit hands a message to gossip, or puts it in line.
-func (l *publishLine) submit(p *publish) error {
+var (
+	errWithdrawn = &Error{Kind: wire.KindCancelled, Op: "publish", Msg: "cancelled before it was signed"}
+	errNoRoom    = &Error{Kind: wire.KindTimeout, Op: "publish", Msg: "no room in the publish queue in time", Retryable: true}
+)
+
+// standing reports whether a message that is published now has to get in line.
+func (l *publishLine) standing() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.waiting) == 0 && !l.serving {
+	return l.serving
+}
+
+// size returns what stands in line.
+func (l *publishLine) size() (messages, bytes uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.waiting)), uint64(l.bytes)
+}
+
+// submit hands a message to gossip, or puts it in line if no more than limit bytes wait there.
+func (l *publishLine) submit(p *publish, limit int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.serving {
 		err := l.agent.gossip.PublishAsync(p.topic, p.payload, p.done)
 		if wire.KindOf(err) != wire.KindBusy {
 			return err
 		}
 	}
-	if len(l.waiting) > 0 && l.bytes+len(p.payload) > lineBytes {
+	if len(l.waiting) > 0 && l.bytes+len(p.payload) > limit {
 		return &Error{Kind: wire.KindBusy, Op: "publish", Retryable: true, Msg: "64 MiB of messages wait to be published"}
+	}
+	if !l.serving {
+		if !l.agent.tasks.Go("publish line", l.serve) {
+			return closedError("publish")
+		}
+		l.serving = true
 	}
 	l.waiting = append(l.waiting, p)
 	l.bytes += len(p.payload)
-	if !l.serving {
-		l.serving = l.agent.tasks.Go("publish line", l.serve)
-	}
 	return nil
 }
 
-// withdraw takes a message out of the line, if it is still there, and completes it.
-func (l *publishLine) withdraw(p *publish) {
-	l.mu.Lock()
-	found := false
-	for i, w := range l.waiting {
-		if w == p {
-			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-			l.bytes -= len(p.payload)
-			found = true
-			break
-		}
+// wait stands in line with a message of a caller who waits, and so bounds the line himself.
+func (l *publishLine) wait(ctx context.Context, topic string, payload []byte) error {
+	result := make(chan error, 1)
+	p := &publish{topic: topic, payload: payload, deadline: time.Now().Add(math.MaxInt64), done: func(err error) { result <- err }}
+	if err := l.submit(p, math.MaxInt); err != nil {
+		return err
 	}
-	l.mu.Unlock()
-	if found {
-		p.done(&Error{Kind: wire.KindCancelled, Op: "publish", Msg: "cancelled before it was signed"})
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		l.withdraw(p, ended("publish", context.Cause(ctx)))
+		return <-result // at once, or with its signature
 	}
 }
 
-// next takes the head of the line, or ends the service.
-func (l *publishLine) next() *publish {
+// withdraw takes a message out of the line, if it is still there, and completes it.
+func (l *publishLine) withdraw(p *publish, why error) {
+	l.mu.Lock()
+	if l.head == p {
+		l.cancel(why)
+	}
+	i := slices.Index(l.waiting, p)
+	if i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+		l.bytes -= len(p.payload)
+	}
+	l.mu.Unlock()
+	if i >= 0 {
+		p.done(why)
+	}
+}
+
+// next takes the head of the line, or ends the service. ctx ends with its time, with its
+// withdrawal, and with the agent.
+func (l *publishLine) next() (p *publish, ctx context.Context) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.cancel != nil {
+		l.cancel(nil)
+		l.head, l.cancel = nil, nil
+	}
 	if len(l.waiting) == 0 {
 		l.waiting, l.serving = nil, false
-		return nil
+		return nil, nil
 	}
-	p := l.waiting[0]
+	p = l.waiting[0]
 	l.waiting[0] = nil
 	l.waiting = l.waiting[1:]
 	l.bytes -= len(p.payload)
-	return p
+	ctx, l.cancel = context.WithCancelCause(l.agent.ctx)
+	l.head = p
+	return p, ctx
 }
 
 func (l *publishLine) serve() {
-	for p := l.next(); p != nil; p = l.next() {
+	for p, ctx := l.next(); p != nil; p, ctx = l.next() {
 		err := l.agent.gossip.PublishAsync(p.topic, p.payload, p.done)
 		if err == nil {
 			continue
 		}
 		if wire.KindOf(err) == wire.KindBusy {
 			// No room: wait for it, and for the signature of this one, with the others behind.
-			ctx, cancel := context.WithDeadline(l.agent.ctx, p.deadline)
+			ctx, cancel := context.WithDeadlineCause(ctx, p.deadline, errNoRoom)
 			err = l.agent.gossip.Publish(ctx, p.topic, p.payload)
 			cancel()
-			if l.agent.ctx.Err() != nil && err != nil {
-				err = closedError("publish")
-			}
 		}
 		p.done(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/direct"
 	"github.com/saorsa-labs/x0x-go/core/gossip"
 	"github.com/saorsa-labs/x0x-go/core/trust"
+	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
 // startRooms makes the rooms that live as long as the agent and connects them: each asks its
@@ -49,6 +50,7 @@ func (a *Agent) sessionEvent(e direct.Event) {
 	case direct.SessionReset:
 		a.events.push(Event{Type: SessionReset, Agent: e.Agent})
 	case direct.ProtocolError:
-		a.events.push(Event{Type: ErrorEvent, Agent: e.Agent, Err: ErrCorrupt})
+		a.events.push(Event{Type: ErrorEvent, Agent: e.Agent, Err: wire.Errorf(wire.KindCorrupt, "direct",
+			"agent %s broke the protocol of direct messages, and its connection was closed", e.Agent.Short())})
 	}
 }

@@ -19,6 +19,7 @@ func (a *Agent) Stats() map[string]uint64 {
 		"topics.frames_refused":    a.links.refused.Load(),
 		"topics.bytes_sent":        a.links.sent.Load(),
 	}
+	s["topics.line_messages_now"], s["topics.line_bytes_now"] = a.line.size()
 	add := func(room string, counters map[string]uint64) {
 		for name, v := range counters {
 			s[room+"."+name] = v
@@ -36,7 +37,7 @@ func (a *Agent) Stats() map[string]uint64 {
 	}
 	if n := a.net.Load(); n != nil {
 		add("transport", counters(n.endpoint.Stats()))
-		s["peers.connected_now"] = uint64(n.peers.Connected())
+		add("peers", counters(n.peers.Stats()))
 	}
 	return s
 }

@@ -15,8 +15,8 @@ const (
 	// linkBytes bounds what waits for one peer beside what QUIC has in flight. It need not be
 	// large: gossip keeps what a slow peer has not taken, and offers it again when there is room.
 	linkBytes = 256 << 10
-	// linkWrite bounds one write to a peer that has stopped reading: beyond it the stream is
-	// given up, and gossip synchronises anew with the next connection.
+	// linkWrite bounds one write to a peer that has stopped reading: beyond it the connection
+	// is given up and redialled, and gossip synchronises anew.
 	linkWrite = 30 * time.Second
 )
 
@@ -138,15 +138,25 @@ func (l *topicLink) write() {
 		if err != nil {
 			// The connection is gone, or its peer does not read topics any more.
 			l.owner.agent.log.Debug("topic link lost", "peer", l.conn.AgentID().Short(), "error", err)
-			if l.stream != nil {
-				l.stream.Cancel(0)
-			}
+			l.lost(err)
 			continue
 		}
 		l.owner.sent.Add(uint64(len(batch)))
 		if ready {
 			l.owner.agent.gossip.PeerReady(l.conn.AgentID())
 		}
+	}
+}
+
+// lost ends a connection that carries topics no more, though it may carry the rest: it is
+// redialled, and gossip synchronises anew. One that another is about to replace has no
+// stream to offer, and ends without help.
+func (l *topicLink) lost(err error) {
+	if l.stream != nil {
+		l.stream.Cancel(0)
+	}
+	if l.stream != nil || wire.KindOf(err) == wire.KindTimeout {
+		l.conn.Close(transport.CloseSilent, "topics are not read")
 	}
 }
 

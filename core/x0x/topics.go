@@ -128,7 +128,10 @@ func (a *Agent) Publish(ctx context.Context, topic string, payload []byte) error
 	if err := a.usable("publish"); err != nil {
 		return err
 	}
-	return a.gossip.Publish(ctx, topic, payload)
+	if a.line.standing() {
+		return a.line.wait(ctx, topic, payload) // behind what this goroutine sent into the line
+	}
+	return ended("publish", a.gossip.Publish(ctx, topic, payload))
 }
 
 // PublishAsync is Publish without waiting: done is called exactly once if err is nil, on any
@@ -144,11 +147,11 @@ func (a *Agent) PublishAsync(topic string, payload []byte, timeout time.Duration
 	}
 	p := &publish{topic: topic, payload: payload, deadline: time.Now().Add(timeout), done: func(err error) {
 		a.end()
-		done(err)
+		a.guard("publish callback", func() { done(err) })
 	}}
-	if err := a.line.submit(p); err != nil {
+	if err := a.line.submit(p, lineBytes); err != nil {
 		a.end()
 		return nil, err
 	}
-	return func() { a.line.withdraw(p) }, nil
+	return func() { a.line.withdraw(p, errWithdrawn) }, nil
 }
