@@ -13,12 +13,13 @@ LIB := $(B)/lib/libx0x.so
 VENV := $(B)/venv
 
 # The library runs on any glibc from 2.17: oldglibc.h binds the few symbols that moved later.
-CGO_FLAGS := -O2 -g -include $(CURDIR)/capi/oldglibc.h
+# Its checksum stands in the flags, since Go's build cache does not look into it.
+CGO_FLAGS := -O2 -g -include $(CURDIR)/capi/oldglibc.h -DX0X_OLDGLIBC=$(shell cksum < capi/oldglibc.h | cut -d' ' -f1)
 GO_BUILD_LIB = CGO_ENABLED=1 CGO_CFLAGS="$(CGO_FLAGS)" CGO_LDFLAGS="-Wl,--no-as-needed -l:libpthread.so.0" \
 	go build -buildmode=c-shared -trimpath -tags netgo,osusergo$(1) \
 	-ldflags "-s -w -extldflags=-Wl,--version-script=$(CURDIR)/capi/x0x.map"
 
-GO_SOURCES := $(shell find core capi -name '*.go' -not -name '*_test.go' -not -path '*/testdata/*') capi/abi.c capi/x0x.map capi/oldglibc.h include/x0x.h go.mod go.sum
+GO_SOURCES := $(shell find core capi -name '*.go' -not -name '*_test.go' -not -path '*/testdata/*') capi/abi.c capi/abi.h capi/x0x.map capi/oldglibc.h include/x0x.h go.mod go.sum
 
 .PHONY: help build demo test fuzz bench bench-check generate wheel npm-pack install clean long
 
