@@ -10,24 +10,26 @@ import (
 // type, body); integers are shortest-form uvarints unless a width is given, and a
 // session id is 16 bytes.
 //
-//	OPEN   version:1 ‖ session ‖ peer session ‖ link:16
+//	OPEN   version:1 ‖ session ‖ link:16
 //	STATE  session ‖ flags:1 ‖ received ‖ positions
 //	ACK    positions
 //	DATA   flags:1 ‖ seq ‖ payload
 //	OFFER  flags:1 ‖ seq ‖ size
 //	VOID   seq
 //	GRANT  seq ‖ offset
+//	FLUSH
+//	FLUSHED
 //
 //	positions = accepted ‖ window ‖ credit ‖ count ‖ count × gap
 //
-// OPEN is the first frame of a stream: which session speaks, which one of the
-// peer's it knows (zeroes: none), and the link on which it first wrote messages
-// without an answer (zeroes: none). Later on the same stream it marks the place
+// OPEN is the first frame of a stream: which session speaks, and the link on which it
+// first wrote messages (zeroes: it has not). Later on the same stream it marks the place
 // from which messages are written again.
 //
-// STATE answers an OPEN: the session that it answers, whether this side knew it,
-// the next position that it expects on the stream, and how far it has accepted.
-// One more STATE asks for everything from received on to be written again.
+// STATE answers an OPEN: the session that it answers, whether positions given before
+// any answer came can only be meant for this side, the next position that it expects
+// on the stream, and how far it has accepted. One more STATE asks for everything from
+// received on to be written again.
 //
 // accepted is the first position that was not yet accepted; the gaps list, in
 // rising order, positions above it that were: the first counts from accepted, each
@@ -37,6 +39,9 @@ import (
 //
 // DATA, OFFER and VOID take positions 1, 2, 3 … of a session. VOID fills the
 // position of a message that was given up, also of one written before.
+//
+// FLUSH asks for FLUSHED, which says that everything before FLUSH was handled: whoever
+// closes waits for it, so that its last acknowledgements are not lost with the link.
 const (
 	frameOpen byte = 1 + iota
 	frameState
@@ -45,6 +50,8 @@ const (
 	frameOffer
 	frameVoid
 	frameGrant
+	frameFlush
+	frameFlushed
 )
 
 const protocolVersion = 1
@@ -54,9 +61,8 @@ const (
 	flagPush      byte = 1 << 1 // nothing follows at once: acknowledge now
 	flagsMessage       = flagUnordered | flagPush
 
-	flagKnown  byte = 1 << 0 // STATE: the session was known before this OPEN
-	flagSame   byte = 1 << 1 // STATE: unknown, yet this process never received any of it
-	flagsState      = flagKnown | flagSame
+	flagSame   byte = 1 << 0 // STATE: nobody but this session ever received any of what it answers
+	flagsState      = flagSame
 )
 
 const (
@@ -94,16 +100,15 @@ type frame struct {
 
 // openFrame holds the ids of OPEN; STATE uses session alone.
 type openFrame struct {
-	session, peer sessionID
-	link          [16]byte
+	session sessionID
+	link    [16]byte
 }
 
 func appendOpen(dst []byte, o openFrame) []byte {
-	var b [1 + 16 + 16 + 16]byte
+	var b [1 + 16 + 16]byte
 	b[0] = protocolVersion
 	copy(b[1:], o.session[:])
-	copy(b[17:], o.peer[:])
-	copy(b[33:], o.link[:])
+	copy(b[17:], o.link[:])
 	return wire.AppendFrame(dst, frameOpen, b[:])
 }
 
@@ -189,7 +194,6 @@ func parseFrame(typ byte, body []byte) (frame, error) {
 			p.Failf("version %d", v)
 		}
 		p.Into(f.open.session[:])
-		p.Into(f.open.peer[:])
 		p.Into(f.open.link[:])
 		if p.Err() == nil && f.open.session == (sessionID{}) {
 			p.Failf("session of zeroes")
@@ -215,6 +219,7 @@ func parseFrame(typ byte, body []byte) (frame, error) {
 	case frameGrant:
 		f.seq = parseSeq(p)
 		f.size = p.Uvarint()
+	case frameFlush, frameFlushed:
 	default:
 		p.Failf("unknown type %d", typ)
 	}

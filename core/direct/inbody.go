@@ -75,8 +75,11 @@ func (in *inbound) endBody(b *inBody, at int64, fx *effects) {
 
 // revoke takes the room of b back; what has come of it is thrown away.
 func (in *inbound) revoke(b *inBody, fx *effects) {
+	if b.dead || !b.granted {
+		return
+	}
 	s := in.slots.at(int(b.seq - in.base))
-	if b.dead || !b.granted || s.pushing {
+	if s.pushing {
 		return
 	}
 	b.revoked = true

@@ -30,7 +30,7 @@ type inbound struct {
 
 	opened    bool // the peer's OPEN on the current stream was read
 	stateDue  bool
-	flags     byte // of the STATE that is due
+	same      bool // see session.same; as it was when the peer's session was first met
 	ackDue    bool
 	pushed    bool     // the sender waits for an answer
 	fresh     int      // accepted since the last ACK
@@ -75,7 +75,8 @@ func newInbound() inbound {
 func (in *inbound) linkUp() {
 	in.opened, in.stateDue, in.ackDue = false, false, false
 	in.dropping, in.rewinding = false, false
-	in.streamBytes, in.credit = 0, windowBytes
+	in.streamBytes = 0
+	in.credit = in.room() // less what waits here still: links that come and go must not fill the memory
 	in.early = in.early[:0]
 	in.grants = in.grants[:0]
 	for i := range in.slots.len() {
@@ -97,14 +98,10 @@ func (in *inbound) open(o *openFrame, same bool, fx *effects) (replaced bool, er
 	}
 	in.opened = true
 	in.stateDue = true
-	in.flags = flagKnown
 	if o.session != in.peer {
 		replaced = in.peer != sessionID{}
 		in.startAnew(o.session, fx)
-		in.flags = 0
-		if same {
-			in.flags = flagSame
-		}
+		in.same = same
 	}
 	in.regrant()
 	return replaced, nil
@@ -360,7 +357,7 @@ func (in *inbound) due() {
 // that answers OPEN is out.
 func (in *inbound) rewind() {
 	if in.dropping && !in.refuse && !in.rewinding && !in.stateDue {
-		in.rewinding, in.stateDue, in.flags = true, true, flagKnown
+		in.rewinding, in.stateDue = true, true
 	}
 }
 
@@ -386,7 +383,11 @@ func (in *inbound) appendControl(dst []byte) []byte {
 					pos.early = append(pos.early, in.base+uint64(i))
 				}
 			}
-			dst = appendState(dst, in.peer, in.flags, in.next, pos)
+			var flags byte
+			if in.same {
+				flags = flagSame
+			}
+			dst = appendState(dst, in.peer, flags, in.next, pos)
 		} else {
 			pos.early = in.earlyAccepted()
 			dst = appendAck(dst, pos)

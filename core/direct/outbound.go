@@ -25,12 +25,14 @@ type outbound struct {
 	live      int // elements of sent that are not done: what an answer is awaited for
 	tombs     int // elements of queue that are done
 	window    uint64
-	credit    uint64   // payload bytes that the current stream may carry
-	written   uint64   // payload bytes that it has carried
-	voids     []uint64 // positions to declare void that were written before
-	ready     bool     // messages may be written to the current stream
-	answered  bool     // the peer's STATE for the current stream has come
-	firstLink [16]byte // the link that messages were first written on without an answer
+	credit    uint64    // payload bytes that the current stream may carry
+	written   uint64    // payload bytes that it has carried
+	voids     []uint64  // positions to declare void that were written before
+	ready     bool      // messages may be written to the current stream
+	answered  bool      // the peer's STATE for the current stream has come
+	restarts  int       // how often startAnew was called
+	bound     sessionID // the peer's session that the positions are for, once it has answered
+	firstLink [16]byte  // the link that messages were first written on without an answer
 }
 
 func newOutbound() outbound {
@@ -45,7 +47,10 @@ func (o *outbound) fresh() bool { return o.next == 1 }
 func (o *outbound) linkUp() {
 	o.ready, o.answered = o.fresh(), false
 	o.cursor = o.base // until STATE says more
-	o.written, o.credit = 0, windowBytes
+	o.written, o.credit = 0, 0
+	if o.ready {
+		o.credit = windowBytes
+	}
 	o.voids = o.voids[:0]
 }
 
@@ -174,20 +179,18 @@ func (o *outbound) allow(p positions) {
 	o.credit = max(o.credit, p.credit)
 }
 
-// state takes the peer's answer to OPEN, or its wish to have messages written
+// state takes the answer of the peer's session to OPEN, or its wish to have messages written
 // again. rewind reports that a second OPEN must mark the place on the stream.
-func (o *outbound) state(received uint64, flags byte, p positions, fx *effects) (rewind bool, err error) {
+func (o *outbound) state(peer sessionID, received uint64, flags byte, p positions, fx *effects) (rewind bool, err error) {
 	first := !o.answered
 	o.answered = true
-	if first && !o.ready && flags&flagKnown == 0 {
-		if flags&flagSame == 0 || o.base != 1 {
-			o.startAnew(fx)
-		}
+	if first && !o.ready && o.bound != peer && flags&flagSame == 0 {
+		o.startAnew(fx)
 		if received != 1 || p.accepted != 1 {
-			return false, protocolError("a session that is not known starts at %d", received)
+			return false, protocolError("a new session starts at %d", received)
 		}
-		o.window = p.window
 	}
+	o.bound = peer
 	if received < p.accepted || received > o.next {
 		return false, protocolError("received %d of %d", received, o.next)
 	}
@@ -214,7 +217,7 @@ func (o *outbound) state(received uint64, flags byte, p positions, fx *effects) 
 // startAnew begins with position 1 at a peer that knows nothing of this session.
 // What was written may have been accepted by a process that is gone.
 func (o *outbound) startAnew(fx *effects) {
-	fx.reset = true
+	o.restarts++
 	for o.sent.len() > 0 {
 		if m := o.sent.pop(); m != nil && m.phase != done {
 			o.complete(m, m.failure(wire.KindDisconnected, "the peer's session is gone", nil), fx)
@@ -223,7 +226,7 @@ func (o *outbound) startAnew(fx *effects) {
 	o.base, o.next, o.cursor = 1, 1, 1
 	o.live = 0
 	o.window = 1 + windowMessages
-	o.firstLink = [16]byte{}
+	o.firstLink, o.bound = [16]byte{}, sessionID{}
 	o.voids = o.voids[:0]
 }
 

@@ -17,7 +17,7 @@ import (
 //	us                         peer
 //	OPEN ───────────────────▶
 //	     ◀─────────────────── OPEN
-//	     ◀─────────────────── STATE  "I know you, and have received up to n"
+//	     ◀─────────────────── STATE  "I have received up to n"
 //	DATA n … ───────────────▶
 //
 // A session that has never written a message does not wait for STATE: there is
@@ -26,11 +26,14 @@ type session struct {
 	local   sessionID
 	maxBody int
 
-	linked bool
-	opened bool        // our OPEN was written on the current stream
-	mark   bool        // OPEN is due again, to mark a rewind
-	link   [16]byte    // the current link
-	links  [8][16]byte // the last links, newest first: see same
+	linked         bool
+	opened         bool        // our OPEN was written on the current stream
+	mark           bool        // OPEN is due again, to mark a rewind
+	flush, flushed bool        // FLUSH and FLUSHED are due
+	link           [16]byte    // the current link
+	links          [8][16]byte // the last links, newest first: see same
+
+	told sessionID // the peer's session that a reset was told of
 
 	out outbound
 	in  inbound
@@ -47,6 +50,7 @@ type effects struct {
 	unread    []*inBody  // bodies to stop reading
 	reset     bool       // the peer's session, or ours at the peer, is a new one
 	resumed   bool       // the session goes on after an earlier link
+	flushed   bool       // the peer has handled everything up to our FLUSH
 }
 
 func (fx *effects) release(b *inBody) {
@@ -66,6 +70,7 @@ func newSession(local sessionID, maxBody int) session {
 // linkUp begins a new stream in each direction on a link.
 func (s *session) linkUp(link [16]byte) {
 	s.linked, s.opened, s.mark = true, false, false
+	s.flush, s.flushed = false, false
 	s.link = link
 	if !slices.Contains(s.links[:], link) {
 		copy(s.links[1:], s.links[:])
@@ -86,7 +91,7 @@ func (s *session) awaits() bool {
 
 // wants reports that produce may have something to write.
 func (s *session) wants() bool {
-	return s.linked && (s.in.waiting() || s.mark || s.out.waiting() && (!s.opened || s.out.ready))
+	return s.linked && (s.in.waiting() || s.mark || s.flush || s.flushed || s.out.waiting() && (!s.opened || s.out.ready))
 }
 
 // produce appends frames to dst while they fit into limit bytes in all. more
@@ -96,10 +101,16 @@ func (s *session) produce(dst []byte, limit int) (_ []byte, more bool) {
 		return dst, false
 	}
 	if !s.opened || s.mark {
-		dst = appendOpen(dst, openFrame{session: s.local, peer: s.in.peer, link: s.out.firstLink})
+		dst = appendOpen(dst, openFrame{session: s.local, link: s.out.firstLink})
 		s.opened, s.mark = true, false
 	}
 	dst = s.in.appendControl(dst)
+	if s.flush {
+		dst, s.flush = wire.AppendFrame(dst, frameFlush), false
+	}
+	if s.flushed {
+		dst, s.flushed = wire.AppendFrame(dst, frameFlushed), false
+	}
 	return s.out.appendMessages(dst, limit, s.link)
 }
 
@@ -127,15 +138,19 @@ func (s *session) handle(f *frame, at int64, fx *effects) error {
 		}
 		if replaced {
 			s.links = [8][16]byte{s.link} // what the old process was sent says nothing of the new one
-			fx.reset = true
+			s.reset(fx)
 		}
 	case frameState:
 		if f.open.session != s.local {
 			return protocolError("STATE for another session")
 		}
-		rewind, err := s.out.state(f.seq, f.flags, f.pos, fx)
+		restarts := s.out.restarts
+		rewind, err := s.out.state(s.in.peer, f.seq, f.flags, f.pos, fx)
 		if err != nil {
 			return err
+		}
+		if s.out.restarts != restarts {
+			s.reset(fx)
 		}
 		s.mark = s.mark || rewind
 		fx.resumed = !rewind && s.links[1] != [16]byte{} // the first STATE on a later link
@@ -145,16 +160,28 @@ func (s *session) handle(f *frame, at int64, fx *effects) error {
 		return s.in.void(f.seq, fx)
 	case frameGrant:
 		return s.out.grant(f.seq, f.size, fx)
+	case frameFlush:
+		s.flushed = true
+	case frameFlushed:
+		fx.flushed = true
 	}
 	return nil
 }
 
-// same reports that this process was there when the peer's session, unknown here,
-// was first written, so that nothing of it can have been received: either the peer
-// knows this very session, or it wrote on a link that ended here. The links before
-// a peer's restart are forgotten, as is all of this with the session.
+// reset tells, once for each, that the peer's session is another one than before.
+func (s *session) reset(fx *effects) {
+	if s.told != s.in.peer {
+		s.told = s.in.peer
+		fx.reset = true
+	}
+}
+
+// same reports that this session was there when the peer's, which is new here, first
+// wrote messages, so that nobody else can have received any: it has written nothing
+// yet, or it wrote on a link that ended here. The links before a peer's restart are
+// forgotten, as is all of this with the session.
 func (s *session) same(o *openFrame) bool {
-	return o.peer == s.local || o.link != [16]byte{} && slices.Contains(s.links[:], o.link)
+	return o.link == [16]byte{} || slices.Contains(s.links[:], o.link)
 }
 
 // idle reports that nothing would be lost with the session.
