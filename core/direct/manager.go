@@ -190,6 +190,7 @@ func (m *Manager) Close(ctx context.Context) error {
 		for _, p := range peers {
 			p.drain(ctx)
 		}
+		flushPeers(ctx, peers)
 	}
 	m.cancel()
 	m.inbox.Close()
@@ -202,6 +203,25 @@ func (m *Manager) Close(ctx context.Context) error {
 	}
 	m.tasks.Wait()
 	return nil
+}
+
+// flushPeers waits until the peers have our last acknowledgements, until ctx ends.
+func flushPeers(ctx context.Context, peers []*peer) {
+	type wait struct{ confirmed, ended <-chan struct{} }
+	var waits []wait
+	for _, p := range peers { // all at once: together they take one round trip
+		if confirmed, ended := p.flush(); confirmed != nil {
+			waits = append(waits, wait{confirmed, ended})
+		}
+	}
+	for _, w := range waits {
+		select {
+		case <-w.confirmed:
+		case <-w.ended:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // starved is the line of peers whose messages wait for the inbox: contacts before

@@ -38,6 +38,8 @@ type peer struct {
 	share    share
 	pushing  bool          // a goroutine hands messages to the inbox
 	missed   bool          // another came to do so meanwhile, and left
+	gaveAt   time.Duration // when the inbox last took something
+	flushing chan struct{} // closed by FLUSHED; nil unless closing waits for it
 	stranger atomic.Bool   // counted as one
 	charged  int           // bytes in the room that the manager knows of
 	downAt   time.Duration // since when there is no link
@@ -119,6 +121,10 @@ func (p *peer) unlock(fx *effects) {
 		b.peer = p
 	}
 	p.watch()
+	if fx.flushed && p.flushing != nil {
+		close(p.flushing)
+		p.flushing = nil
+	}
 	var r Receipt
 	if len(fx.completed) > 0 && p.link != nil {
 		r.Path, r.RTT = p.link.Path(), p.link.RTT()
@@ -151,7 +157,7 @@ func (p *peer) unlock(fx *effects) {
 func (fx *effects) clear() {
 	clear(fx.completed)
 	fx.completed = fx.completed[:0]
-	if len(fx.send)+len(fx.stop)+len(fx.ask)+len(fx.free)+len(fx.unread) > 0 || fx.reset || fx.resumed {
+	if len(fx.send)+len(fx.stop)+len(fx.ask)+len(fx.free)+len(fx.unread) > 0 || fx.reset || fx.resumed || fx.flushed {
 		*fx = effects{completed: fx.completed}
 	}
 }
@@ -378,6 +384,29 @@ func (p *peer) drain(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// flushWithin is how old an acknowledgement may be and still be worth waiting for: an older
+// one has arrived, or its link is as good as gone.
+const flushWithin = 2 * time.Second
+
+// flush has the peer confirm the last acknowledgements. It returns nil if there is nothing to
+// confirm; otherwise the wait is over when the channel is closed or the link has ended.
+func (p *peer) flush() (confirmed, ended <-chan struct{}) {
+	p.lock()
+	if p.link == nil || p.broken || p.s.in.base == 1 || p.m.now()-p.gaveAt > flushWithin {
+		p.mu.Unlock()
+		return nil, nil
+	}
+	if p.flushing == nil {
+		p.flushing = make(chan struct{})
+	}
+	p.s.flush = true
+	p.s.in.ackDue = p.s.in.ackDue || p.s.in.fresh > 0
+	confirmed, ended = p.flushing, p.link.Done()
+	p.mu.Unlock()
+	p.pump()
+	return confirmed, ended
 }
 
 // close fails everything.

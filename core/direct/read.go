@@ -228,6 +228,9 @@ func (p *peer) deliver(d trust.Decision, turn bool, fx *effects) (gave bool) {
 		clear(msgs)
 		p.lock()
 		p.s.in.settle(n, gen, fx)
+		if n > 0 {
+			p.gaveAt = p.m.now()
+		}
 		gave = gave || n > 0
 		if full && !p.missed {
 			return gave // p is in line, and gets its turn when the inbox has room
