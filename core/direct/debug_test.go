@@ -2,6 +2,7 @@ package direct
 
 import "fmt"
 
+// dump shows the state of all sessions, for tests that fail.
 func dump(m *Manager) string {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -69,7 +69,10 @@ func (in *inbound) endBody(b *inBody, at int64, fx *effects) {
 		}
 		b.buf = nil
 	default:
-		in.announce(b) // a new link came meanwhile
+		// A new link came meanwhile, or this stream was for an earlier grant and the one
+		// for the latest was refused while it was read.
+		b.announced = false
+		in.announce(b)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -276,8 +275,7 @@ func receive(t testing.TB, m *Manager) Message {
 	defer cancel()
 	e, err := m.Inbox().Pop(ctx)
 	if err != nil {
-		buf := make([]byte, 1<<20)
-		t.Fatalf("pop: %v\n%s\n%s", err, dump(m), buf[:runtime.Stack(buf, true)])
+		t.Fatalf("pop: %v\n%s", err, dump(m))
 	}
 	return e.Item
 }
