@@ -21,3 +21,9 @@ need_node() {
     X0X_LIBRARY=$ROOT/.build/lib/libx0x.so npm run -s build
     cd "$ROOT"
 }
+
+need_c_bench() {
+    mkdir -p .build/bin
+    gcc -std=c11 -O2 -Iinclude -Icapi/ctest capi/ctest/bench.c -o .build/bin/cbench \
+        -L.build/lib -lx0x -Wl,-rpath,"$ROOT/.build/lib" -lpthread
+}

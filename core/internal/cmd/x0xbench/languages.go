@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // figures is what a benchmark of a language prints as its last line.
@@ -70,20 +73,39 @@ func runLanguage(script, program string) (f figures, err error) {
 	return f, json.Unmarshal(out, &f)
 }
 
-// abi is the cost of the C ABI seen from C.
+// abi is the cost of the C ABI seen from C: capi/ctest/bench.c prints a line for each figure.
 func abi(b *bench) error {
 	if b.c == "" {
 		return nil
 	}
-	out, err := exec.Command(b.c).Output()
+	dir, err := os.MkdirTemp("", "x0x-bench-")
 	if err != nil {
 		return err
 	}
-	var f figures
-	if err := json.Unmarshal(out, &f); err != nil {
-		return fmt.Errorf("%s printed %q: %w", b.c, out, err)
+	defer os.RemoveAll(dir)
+	cmd := exec.Command(b.c)
+	cmd.Env = append(os.Environ(), "X0X_TEST_RUNTIME_DIR="+dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return err
 	}
-	b.add(row{Row: "abi_call", Lang: "c", Value: f.Call, Unit: "us", Raw: f.NullCall, RawWhat: "an empty C function", Ratio: f.Call / f.NullCall})
-	b.add(row{Row: "abi_event", Lang: "c", Value: f.Event, Unit: "us", Note: "per record of a large drain"})
+	us := map[string]float64{}
+	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
+		var line struct {
+			Bench string
+			NS    float64
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return fmt.Errorf("%s printed %q: %w", b.c, lines.Text(), err)
+		}
+		us[strings.TrimPrefix(line.Bench, "capi/")] = line.NS / 1000
+	}
+	call, null, event := us["call into Go and back"], us["call without Go"], us["drained message of 100 bytes"]
+	if call == 0 || null == 0 || event == 0 {
+		return fmt.Errorf("%s printed no figure for a call or a drained message: %q", b.c, out)
+	}
+	b.add(row{Row: "abi_call", Lang: "c", Value: call, Unit: "us", Raw: null, RawWhat: "a function of the library that does not enter Go", Ratio: call / null})
+	b.add(row{Row: "abi_event", Lang: "c", Value: event, Unit: "us", Note: "per drained message of 100 B"})
 	return nil
 }
