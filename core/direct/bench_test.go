@@ -86,41 +86,48 @@ func BenchmarkRoundTrip64(b *testing.B) {
 func BenchmarkOneWay100(b *testing.B) {
 	b.Run("raw", func(b *testing.B) {
 		near, far := rawStream(b)
-		n := b.N
-		done := make(chan error, 1)
-		go func() {
-			r := bufio.NewReaderSize(far, 64<<10)
-			buf := make([]byte, 100)
-			for range n {
-				if _, err := io.ReadFull(r, buf); err != nil {
-					done <- err
-					return
-				}
-			}
-			done <- nil
-		}()
-		buf := make([]byte, 100)
-		w := bufio.NewWriterSize(near, 64<<10)
 		b.ResetTimer()
-		for range n {
-			w.Write(buf)
-		}
-		w.Flush()
-		if err := <-done; err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "msg/s")
+		raw100(b, near, far, b.N)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	})
 	b.Run("direct", func(b *testing.B) {
 		m, other := quicPair(b, nil)
-		oneWay(b, m, other, 100)
+		b.ReportAllocs()
+		b.ResetTimer()
+		direct100(b, m, other, b.N)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 	})
 }
 
-// oneWay sends b.N messages and waits until each was read and acknowledged.
-func oneWay(b *testing.B, m, other *Manager, size int) {
+// raw100 sends n times 100 bytes through buffers, and waits until all are read.
+func raw100(b *testing.B, near io.Writer, far io.Reader, n int) {
+	done := make(chan error, 1)
+	go func() {
+		r := bufio.NewReaderSize(far, 64<<10)
+		buf := make([]byte, 100)
+		for range n {
+			if _, err := io.ReadFull(r, buf); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	buf := make([]byte, 100)
+	w := bufio.NewWriterSize(near, 64<<10)
+	for range n {
+		w.Write(buf)
+	}
+	w.Flush()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// direct100 sends n messages of 100 bytes and waits until each was read and
+// acknowledged.
+func direct100(b *testing.B, m, other *Manager, n int) {
 	ctx := context.Background()
-	n := b.N
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
@@ -149,9 +156,7 @@ func oneWay(b *testing.B, m, other *Manager, size int) {
 			}
 		}
 	}
-	buf := make([]byte, size)
-	b.ReportAllocs()
-	b.ResetTimer()
+	buf := make([]byte, 100)
 	for range n {
 		for {
 			if _, err := m.Send(other.cfg.Self, buf, SendOptions{}, done); err == nil {
@@ -162,7 +167,6 @@ func oneWay(b *testing.B, m, other *Manager, size int) {
 	}
 	<-all
 	<-read
-	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "msg/s")
 }
 
 func BenchmarkBulk16M(b *testing.B) {

@@ -113,7 +113,7 @@ func (p *peer) bodySent(s *Pending) {
 // readBody reads a body stream of l.
 func (p *peer) readBody(l Link, stream ReceiveStream) error {
 	var head [bodyHeaderSize]byte
-	if err := stream.SetReadDeadline(p.m.cfg.Now().Add(headerTime)); err != nil {
+	if err := stream.SetReadDeadline(p.m.wall().Add(headerTime)); err != nil {
 		return errStale
 	}
 	if _, err := io.ReadFull(stream, head[:]); err != nil {
@@ -145,7 +145,7 @@ func (p *peer) readBody(l Link, stream ReceiveStream) error {
 	machine := l.Machine()
 	d, deliver, _ := p.m.cfg.Policy(p.agent, machine)
 	p.lock()
-	p.s.in.endBody(b, p.m.cfg.Now().UnixNano(), &fx)
+	p.s.in.endBody(b, p.m.wall().UnixNano(), &fx)
 	p.admit(deliver, &fx)
 	p.deliver(d, false, &fx)
 	p.s.in.due()

@@ -54,9 +54,9 @@ type Config struct {
 	// block.
 	OnEvent func(Event)
 
-	Now   func() time.Time
-	Rand  io.Reader   // of session ids; crypto/rand
-	Tasks *task.Group // owns the goroutines; one of the manager's own if nil
+	Now   func() time.Time // nil: the system's clock
+	Rand  io.Reader        // of session ids; crypto/rand
+	Tasks *task.Group      // owns the goroutines; one of the manager's own if nil
 }
 
 // Event is what happened to a session.
@@ -110,9 +110,6 @@ func (c *Config) setDefaults() {
 		c.Policy = func(identity.AgentID, identity.MachineID) (trust.Decision, bool, bool) {
 			return trust.DecisionUnknown, true, true
 		}
-	}
-	if c.Now == nil {
-		c.Now = time.Now
 	}
 	if c.Rand == nil {
 		c.Rand = rand.Reader

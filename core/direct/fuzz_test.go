@@ -36,9 +36,9 @@ func encode(f *frame) []byte {
 	case frameOpen:
 		return appendOpen(nil, *f.open)
 	case frameState:
-		return appendState(nil, f.open.session, f.flags, f.seq, f.pos)
+		return appendState(nil, f.open.session, f.flags, f.seq, *f.pos)
 	case frameAck:
-		return appendAck(nil, f.pos)
+		return appendAck(nil, *f.pos)
 	case frameData:
 		return appendData(nil, f.flags, f.seq, f.payload)
 	case frameOffer:

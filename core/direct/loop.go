@@ -10,7 +10,7 @@ import (
 // session with itself are joined without streams.
 func (p *peer) loop() {
 	var fx effects
-	at := p.m.cfg.Now().UnixNano()
+	at := p.m.wall().UnixNano()
 	p.lock()
 	for {
 		before := p.s.out.next

@@ -56,11 +56,11 @@ func New(cfg Config) *Manager {
 	cfg.setDefaults()
 	m := &Manager{
 		cfg:   cfg,
-		start: cfg.Now(),
 		inbox: mailbox.New[Message](mailbox.Options{MaxItems: cfg.Inbox.Messages, MaxBytes: cfg.Inbox.Bytes, Policy: mailbox.Block}),
 		room:  newRoom(cfg.RoomAgent, cfg.RoomPeer, int64(cfg.MaxBody)),
 		peers: make(map[identity.AgentID]*peer),
 	}
+	m.start = m.wall()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	m.clock.init()
 	m.inbox.SetRoom(m.feed)
@@ -73,7 +73,20 @@ func New(cfg Config) *Manager {
 func (m *Manager) Inbox() *mailbox.Box[Message] { return m.inbox }
 
 // now returns the time since the start.
-func (m *Manager) now() time.Duration { return m.cfg.Now().Sub(m.start) }
+func (m *Manager) now() time.Duration {
+	if m.cfg.Now == nil {
+		return time.Since(m.start) // reads one clock, where Now reads two
+	}
+	return m.cfg.Now().Sub(m.start)
+}
+
+// wall returns the time of day.
+func (m *Manager) wall() time.Time {
+	if m.cfg.Now == nil {
+		return time.Now()
+	}
+	return m.cfg.Now()
+}
 
 // spawn starts a goroutine that Close waits for.
 func (m *Manager) spawn(name string, fn func()) bool {

@@ -9,7 +9,7 @@ import (
 )
 
 // compare runs both functions in turns, so that what else the machine does falls on
-// both alike, and reports the median times and the ratio of the second to the first.
+// both alike, and reports the medians of the times and of the ratio direct/raw.
 func compare(b *testing.B, rounds int, raw, direct func()) {
 	var x, y, ratio []float64
 	for range rounds {
@@ -58,5 +58,15 @@ func BenchmarkRatioRoundTrip64(b *testing.B) {
 				m.Inbox().Pop(ctx)
 			}
 		})
+	}
+}
+
+// BenchmarkRatioOneWay100 compares times: a ratio of 2 is half of the raw rate.
+func BenchmarkRatioOneWay100(b *testing.B) {
+	near, far := rawStream(b)
+	m, other := quicPair(b, nil)
+	const each = 100_000
+	for b.Loop() {
+		compare(b, 15, func() { raw100(b, near, far, each) }, func() { direct100(b, m, other, each) })
 	}
 }

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// maxBatch bounds the frames that are handled under one lock.
+	// maxBatch bounds the frames that are handled under one lock, and so how long others
+	// wait for it.
 	maxBatch = 256
 	// slabBytes is how much memory small payloads share, so that many messages cost
 	// one allocation. A message that the application keeps holds its whole slab, so
@@ -78,35 +79,11 @@ func (p *peer) readMessages(l Link, s ReceiveStream) error {
 	p.reading = true
 	p.mu.Unlock()
 
-	r := wire.NewFrameReader(s, maxFrame)
-	var (
-		fx    effects
-		batch []frame
-		slab  []byte
-	)
+	b := batch{r: wire.NewFrameReader(s, maxFrame)}
 	for {
-		typ, body, err := r.Next()
+		typ, body, err := b.r.Next()
 		if err == nil {
-			var f frame
-			if f, err = parseFrame(typ, body); err == nil {
-				if typ == frameData && !r.Owned() {
-					f.payload, slab = keep(f.payload, slab, r.Buffered())
-				}
-				batch = append(batch, f)
-				if len(batch) < maxBatch && r.Ready() {
-					continue
-				}
-			}
-		}
-		if len(batch) > 0 {
-			if err := p.commit(l, batch, &fx); err != nil {
-				return err
-			}
-			clear(batch)
-			batch = batch[:0]
-			if cap(batch) > 32 && !r.Ready() && r.Buffered() == 0 {
-				batch, slab = nil, nil // at rest, hold nothing
-			}
+			err = p.handle(l, &b, typ, body)
 		}
 		if err == io.EOF {
 			return nil
@@ -115,6 +92,13 @@ func (p *peer) readMessages(l Link, s ReceiveStream) error {
 			return err
 		}
 	}
+}
+
+// batch is the state of reading a message stream.
+type batch struct {
+	r    *wire.FrameReader
+	slab []byte // for payloads, with len of it given out
+	fx   effects
 }
 
 // keep copies a payload out of the reader's buffer, in which more bytes follow.
@@ -131,31 +115,29 @@ func keep(payload, slab []byte, more int) (kept, rest []byte) {
 	return slab[start:len(slab):len(slab)], slab
 }
 
-// commit handles frames that were read from l together, gives the inbox what is
-// complete, and acknowledges.
-func (p *peer) commit(l Link, batch []frame, fx *effects) error {
+// handle takes a frame that was read from l, and those that are at hand behind it,
+// gives the inbox what is complete, and acknowledges.
+func (p *peer) handle(l Link, b *batch, typ byte, body []byte) error {
 	d, deliver, _ := p.m.cfg.Policy(p.agent, l.Machine())
-	at := p.m.cfg.Now().UnixNano()
+	at := p.m.wall().UnixNano()
 	p.lock()
 	if p.link != l {
 		p.mu.Unlock()
 		return errStale
 	}
-	p.admit(deliver, fx)
-	before := p.s.in.dropped
-	var err error
-	for i := range batch {
-		if err = p.s.handle(&batch[i], at, fx); err != nil {
-			break
-		}
-	}
-	if n := p.s.in.dropped - before; n > 0 {
+	p.admit(deliver, &b.fx)
+	dropped := p.s.in.dropped
+	err := p.handleFrames(b, typ, body, at)
+	if n := p.s.in.dropped - dropped; n > 0 {
 		p.m.stats.dropped.Add(n)
 	}
-	gave := p.deliver(d, false, fx)
+	gave := p.deliver(d, false, &b.fx)
 	p.s.in.due()
 	wants := p.s.wants()
-	p.unlock(fx)
+	p.unlock(&b.fx)
+	if b.r.Buffered() == 0 {
+		b.slab = nil // perhaps at rest: hold nothing
+	}
 	if wants {
 		if gave {
 			// The application, which was just woken, often answers at once: its answer
@@ -165,6 +147,29 @@ func (p *peer) commit(l Link, batch []frame, fx *effects) error {
 		p.pump()
 	}
 	return err
+}
+
+// handleFrames is the part of handle that runs under p.mu. It never waits: it goes on
+// only while the next frame is at hand.
+func (p *peer) handleFrames(b *batch, typ byte, body []byte, at int64) error {
+	for n := 1; ; n++ {
+		f, err := parseFrame(typ, body)
+		if err != nil {
+			return err
+		}
+		if typ == frameData && !b.r.Owned() && !p.s.in.refuse {
+			f.payload, b.slab = keep(f.payload, b.slab, b.r.Buffered())
+		}
+		if err := p.s.handle(&f, at, &b.fx); err != nil {
+			return err
+		}
+		if n == maxBatch || !b.r.Ready() {
+			return nil
+		}
+		if typ, body, err = b.r.Next(); err != nil {
+			return err
+		}
+	}
 }
 
 // admit decides whether messages are taken at all, with p.mu held: not from one who
@@ -225,7 +230,6 @@ func (p *peer) deliver(d trust.Decision, turn bool, fx *effects) (gave bool) {
 		}
 		n := p.push(msgs)
 		full := n < len(msgs)
-		clear(msgs)
 		p.lock()
 		p.s.in.settle(n, gen, fx)
 		if n > 0 {

@@ -127,10 +127,10 @@ func (s *session) handle(f *frame, at int64, fx *effects) error {
 	case frameData:
 		return s.in.data(f, at)
 	case frameAck:
-		if err := s.out.accept(f.pos, fx); err != nil {
+		if err := s.out.accept(*f.pos, fx); err != nil {
 			return err
 		}
-		s.out.allow(f.pos)
+		s.out.allow(*f.pos)
 	case frameOpen:
 		replaced, err := s.in.open(f.open, s.same(f.open), fx)
 		if err != nil {
@@ -145,7 +145,7 @@ func (s *session) handle(f *frame, at int64, fx *effects) error {
 			return protocolError("STATE for another session")
 		}
 		restarts := s.out.restarts
-		rewind, err := s.out.state(s.in.peer, f.seq, f.flags, f.pos, fx)
+		rewind, err := s.out.state(s.in.peer, f.seq, f.flags, *f.pos, fx)
 		if err != nil {
 			return err
 		}
