@@ -396,14 +396,21 @@ func (e *Engine) runTimer() {
 		case <-e.stop:
 			return
 		case <-e.due:
-		case <-e.wake:
-			timer.Reset(e.tick())
+		case <-e.wake: // earlier, but not now: what was refused must not be offered without a pause
+			timer.Reset(e.untilTick())
+			continue
 		case <-timer.C:
 			timer.Reset(e.tick())
 		}
 		e.publisher.complete()
 		e.drain()
 	}
+}
+
+func (e *Engine) untilTick() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return time.Until(e.nextTick)
 }
 
 // idleTick is the timer's period while nothing waits for it.
