@@ -62,7 +62,8 @@ const (
 	flagsMessage       = flagUnordered | flagPush
 
 	flagSame   byte = 1 << 0 // STATE: nobody but this session ever received any of what it answers
-	flagsState      = flagSame
+	flagKeeps  byte = 1 << 1 // STATE: this process has never forgotten a session of the peer's
+	flagsState      = flagSame | flagKeeps
 )
 
 const (

@@ -30,6 +30,7 @@ type inbound struct {
 
 	opened    bool // the peer's OPEN on the current stream was read
 	stateDue  bool
+	keeps     bool // this process has never forgotten a session of the peer's
 	same      bool // see session.same; as it was when the peer's session was first met
 	ackDue    bool
 	pushed    bool     // the sender waits for an answer
@@ -133,7 +134,7 @@ func (in *inbound) startAnew(peer sessionID, fx *effects) {
 		in.drop(&s, fx)
 	}
 	fresh := newInbound()
-	fresh.peer, fresh.gen = peer, in.gen+1
+	fresh.peer, fresh.gen, fresh.keeps = peer, in.gen+1, in.keeps
 	fresh.opened, fresh.stateDue = in.opened, in.stateDue
 	fresh.refuse, fresh.blocked = in.refuse, in.blocked
 	fresh.dropped, fresh.duplicates = in.dropped, in.duplicates
@@ -386,6 +387,9 @@ func (in *inbound) appendControl(dst []byte) []byte {
 			var flags byte
 			if in.same {
 				flags = flagSame
+			}
+			if in.keeps {
+				flags |= flagKeeps
 			}
 			dst = appendState(dst, in.peer, flags, in.next, pos)
 		} else {

@@ -40,6 +40,13 @@ type SendStream interface {
 	SetWriteDeadline(t time.Time) error
 }
 
+// A Link that also has Process names the process at its other end, by bytes that change with
+// every start. With it, messages that were written to a link which the peer never took up are
+// written again, instead of counting as lost in a restart.
+type processLink interface {
+	Process() [16]byte
+}
+
 type tryWriter interface {
 	TryWriteAll(p []byte) error
 }

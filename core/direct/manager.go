@@ -48,6 +48,7 @@ type Manager struct {
 	mu        sync.RWMutex
 	peers     map[identity.AgentID]*peer
 	strangers int
+	forgotten map[identity.AgentID]struct{} // whose earlier sessions are gone
 	closed    bool
 }
 
@@ -59,6 +60,8 @@ func New(cfg Config) *Manager {
 		inbox: mailbox.New[Message](mailbox.Options{MaxItems: cfg.Inbox.Messages, MaxBytes: cfg.Inbox.Bytes, Policy: mailbox.Block}),
 		room:  newRoom(cfg.RoomAgent, cfg.RoomPeer, int64(cfg.MaxBody)),
 		peers: make(map[identity.AgentID]*peer),
+
+		forgotten: make(map[identity.AgentID]struct{}),
 	}
 	m.start = m.wall()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -171,6 +174,8 @@ func (m *Manager) peer(agent identity.AgentID) (*peer, error) {
 		return nil, err
 	}
 	p := &peer{m: m, agent: agent, s: newSession(id, m.cfg.MaxBody)}
+	_, forgotten := m.forgotten[agent]
+	p.s.in.keeps = !forgotten && len(m.forgotten) < maxForgotten
 	p.submit.init(m.cfg.SendQueue)
 	if agent == m.cfg.Self {
 		p.alone, p.machine = true, m.cfg.Machine
@@ -234,6 +239,19 @@ func flushPeers(ctx context.Context, peers []*peer) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// maxForgotten bounds the memory of whose sessions were forgotten. When it is full, all may
+// have been.
+const maxForgotten = 8192
+
+// forgets notes that a session that had received something of an agent is gone.
+func (m *Manager) forgets(agent identity.AgentID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.forgotten) < maxForgotten {
+		m.forgotten[agent] = struct{}{}
 	}
 }
 

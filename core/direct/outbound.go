@@ -33,6 +33,8 @@ type outbound struct {
 	restarts  int       // how often startAnew was called
 	bound     sessionID // the peer's session that the positions are for, once it has answered
 	firstLink [16]byte  // the link that messages were first written on without an answer
+	// The process at the other end of that link, and of the current one; zero if not known.
+	firstProcess, process [16]byte
 }
 
 func newOutbound() outbound {
@@ -111,7 +113,7 @@ func (o *outbound) appendMessages(dst []byte, limit int, link [16]byte) (_ []byt
 		if o.cursor == o.next {
 			o.queue.pop()
 			if o.fresh() {
-				o.firstLink = link
+				o.firstLink, o.firstProcess = link, o.process
 			}
 			p.seq, p.phase = o.next, sent
 			o.sent.push(p)
@@ -184,7 +186,10 @@ func (o *outbound) allow(p positions) {
 func (o *outbound) state(peer sessionID, received uint64, flags byte, p positions, fx *effects) (rewind bool, err error) {
 	first := !o.answered
 	o.answered = true
-	if first && !o.ready && o.bound != peer && flags&flagSame == 0 {
+	// The peer's process can be the one that was first written to, and remember all: then it
+	// does not know the session because nothing has arrived.
+	untouched := flags&flagKeeps != 0 && o.firstProcess == o.process && o.process != [16]byte{}
+	if first && !o.ready && o.bound != peer && flags&flagSame == 0 && !untouched {
 		o.startAnew(fx)
 		if received != 1 || p.accepted != 1 {
 			return false, protocolError("a new session starts at %d", received)
@@ -226,7 +231,7 @@ func (o *outbound) startAnew(fx *effects) {
 	o.base, o.next, o.cursor = 1, 1, 1
 	o.live = 0
 	o.window = 1 + windowMessages
-	o.firstLink, o.bound = [16]byte{}, sessionID{}
+	o.firstLink, o.firstProcess, o.bound = [16]byte{}, [16]byte{}, sessionID{}
 	o.voids = o.voids[:0]
 }
 

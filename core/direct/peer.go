@@ -221,6 +221,10 @@ func (p *peer) linkUp(l Link) bool {
 	p.dropLink(&fx)
 	p.link, p.machine = l, l.Machine()
 	p.s.linkUp(l.ID())
+	p.s.out.process = [16]byte{}
+	if l, ok := l.(processLink); ok {
+		p.s.out.process = l.Process()
+	}
 	p.up.Store(true)
 	p.unlock(&fx)
 	p.pump()
@@ -310,6 +314,10 @@ func (p *peer) tick() {
 func (p *peer) expire(fx *effects, next time.Duration) {
 	p.s.out.startAnew(fx)
 	fx.reset = false
+	if p.s.in.next > 1 {
+		p.s.in.keeps = false
+		p.m.forgets(p.agent)
+	}
 	p.s.in.startAnew(sessionID{}, fx)
 	p.s.in.opened, p.s.in.stateDue = false, false
 	p.s.links = [8][16]byte{}

@@ -94,6 +94,10 @@ func (c *Conn) Resumed() bool { return c.session.resumed }
 // Path names how packets travel: "direct".
 func (c *Conn) Path() string { return "direct" }
 
+// Process names the process at the other end by bytes that are new with every start of its
+// endpoint, signed in the peer's hello.
+func (c *Conn) Process() [16]byte { return c.peerInstance }
+
 // Since returns when the connection was made.
 func (c *Conn) Since() time.Time { return c.since }
 
