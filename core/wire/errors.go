@@ -154,3 +154,13 @@ func oneLine(s string) string {
 	}
 	return s[:cut] + ellipsis
 }
+
+// Undelivered returns err with the mark that what it is about was certainly not delivered.
+func Undelivered(err error) error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		marked := *e
+		marked.Delivered = DeliveredNo
+		return &marked
+	}
+	return err
+}

@@ -130,3 +130,14 @@ func TestDelivered(t *testing.T) {
 	require.Equal(t, []string{"", "no", "unknown"},
 		[]string{wire.DeliveredNA.String(), wire.DeliveredNo.String(), wire.DeliveredUnknown.String()})
 }
+
+func TestUndeliveredMarksACopy(t *testing.T) {
+	shared := wire.Errorf(wire.KindBlocked, "send", "blocked")
+	err := wire.Undelivered(fmt.Errorf("wrapped: %w", shared))
+	var e *wire.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, wire.DeliveredNo, e.Delivered)
+	require.Equal(t, wire.DeliveredNA, shared.Delivered, "the original may be shared")
+	plain := errors.New("plain")
+	require.Equal(t, plain, wire.Undelivered(plain))
+}

@@ -178,6 +178,9 @@ func TestSendsThatFail(t *testing.T) {
 		require.NoError(t, a.Block(b.AgentID()))
 		_, err := a.SendDirect(k.ctx, b.AgentID(), nil, SendOptions{})
 		require.ErrorIs(t, err, ErrBlocked)
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, DeliveredNo, e.Delivered)
 		require.NoError(t, a.SetTrust(b.AgentID(), TrustUnknown))
 	})
 	t.Run("the caller gives up", func(t *testing.T) {

@@ -83,7 +83,7 @@ func (a *Agent) sendable(to AgentID, payload []byte) error {
 		return err
 	}
 	if err := a.policy.Outbound(to); err != nil {
-		return err
+		return wire.Undelivered(err)
 	}
 	if len(payload) > MaxDirectPayload {
 		return &Error{Kind: wire.KindTooLarge, Op: op, Delivered: wire.DeliveredNo, Msg: "a direct message has at most 16 MiB"}
