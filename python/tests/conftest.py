@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +26,12 @@ _numbers = itertools.count()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Without a library there is nothing to test: say so at once."""
+    """Without a library there is nothing to test: say so at once.
+
+    A job that a shell started in the background has SIGINT ignored, and so would the programs
+    that the tests interrupt; they inherit the default when there is a handler here.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get("X0X_LIBRARY") and not (PACKAGE / "x0x" / "libx0x.so").is_file():
         built = PACKAGE.parent / ".build" / "lib" / "libx0x.so"
         if not built.is_file():
