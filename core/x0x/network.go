@@ -21,13 +21,16 @@ const (
 	// lookAgain is the interval at which known places that are not connected are tried again.
 	// Transport redials lost connections itself; this finds agents that came later.
 	lookAgain = 5 * time.Second
-	// newcomerHead is the start that a newcomer gets before this agent dials it: it dials
-	// everybody anyway, and two crossing dials cost one connection too many.
-	newcomerHead = 300 * time.Millisecond
+	// newcomerHead is the start that a newcomer gets before this agent dials it, as long as its
+	// first pass: it dials everybody, and two crossing dials cost one connection too many.
+	newcomerHead = joinPass
 	// leaveWait bounds what leaving does besides the caller's deadline.
 	leaveWait = 2 * time.Second
-	// parallelDials bounds dials that nobody asked for, at a time.
-	parallelDials = 16
+	// neighbourDials bounds dials to neighbours at a time. All of them are on this machine, and
+	// when many agents start together more at a time only means that handshakes time out.
+	neighbourDials = 4
+	// bootstrapDials bounds dials to bootstrap hosts at a time, each of which may be dead.
+	bootstrapDials = 16
 )
 
 // network is what exists between joining and leaving.
@@ -38,7 +41,7 @@ type network struct {
 	registry  *discovery.Registry // nil without local discovery
 	bootstrap []*bootstrapHost
 	tasks     *task.Group
-	slots     chan struct{} // one for each dial of look and newcomer
+	slots     chan struct{} // one for each dial to a neighbour
 	ctx       context.Context
 	cancel    context.CancelFunc
 }
@@ -71,7 +74,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	n := &network{agent: a, bootstrap: bootstrap, tasks: task.New(a.panicked), slots: make(chan struct{}, parallelDials)}
+	n := &network{agent: a, bootstrap: bootstrap, tasks: task.New(a.panicked), slots: make(chan struct{}, neighbourDials)}
 	n.ctx, n.cancel = context.WithCancel(a.ctx)
 	n.endpoint, err = transport.Listen(transport.Config{
 		Machine: a.keys.machine, Agent: a.keys.agent, NetworkID: a.opts.NetworkID, Bind: a.opts.Bind,
@@ -152,13 +155,17 @@ func (n *network) leave(ctx context.Context) {
 // look tries once everything that is known and not connected.
 func (n *network) look(ctx context.Context) {
 	g := task.New(n.agent.panicked)
-	try := func(name string, dial func()) {
-		if n.slot(ctx) {
+	try := func(slots chan struct{}, name string, dial func()) {
+		if takeSlot(ctx, slots) {
 			g.Go(name, func() {
-				defer n.free()
+				defer func() { <-slots }()
 				dial()
 			})
 		}
+	}
+	bootstrapSlots := make(chan struct{}, bootstrapDials)
+	for _, b := range n.bootstrap {
+		try(bootstrapSlots, "dial bootstrap", func() { n.dialBootstrap(ctx, b) })
 	}
 	if n.registry != nil {
 		entries, err := n.registry.Scan()
@@ -166,26 +173,21 @@ func (n *network) look(ctx context.Context) {
 			n.agent.log.Warn("reading the registry", "error", err)
 		}
 		for _, e := range entries {
-			try("dial neighbour", func() { n.dialNeighbour(ctx, e) })
+			try(n.slots, "dial neighbour", func() { n.dialNeighbour(ctx, e) })
 		}
-	}
-	for _, b := range n.bootstrap {
-		try("dial bootstrap", func() { n.dialBootstrap(ctx, b) })
 	}
 	g.Wait()
 }
 
-// slot waits for the right to dial, which free gives back. It reports false when ctx ends.
-func (n *network) slot(ctx context.Context) bool {
+// takeSlot waits for the right to dial, and reports false when ctx ends before that.
+func takeSlot(ctx context.Context, slots chan struct{}) bool {
 	select {
-	case n.slots <- struct{}{}:
+	case slots <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false
 	}
 }
-
-func (n *network) free() { <-n.slots }
 
 // lookLoop looks again until the network is left.
 func (n *network) lookLoop() {
@@ -213,10 +215,10 @@ func (n *network) newcomer(e discovery.Entry) {
 			return
 		case <-head.C:
 		}
-		if !n.slot(n.ctx) {
+		if !takeSlot(n.ctx, n.slots) {
 			return
 		}
-		defer n.free()
+		defer func() { <-n.slots }()
 		ctx, cancel := context.WithTimeout(n.ctx, n.agent.opts.DialTimeout)
 		defer cancel()
 		n.dialNeighbour(ctx, e)

@@ -1,0 +1,342 @@
+package x0x
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A child is an agent in a process of its own, which the test can kill and stop. It is this
+// test binary, started with its configuration in the environment; it obeys commands on its
+// standard input, one JSON object a line, and answers each in order.
+
+const childEnv = "X0X_TEST_CHILD"
+
+type childConfig struct {
+	NetworkID, RuntimeDir string
+	Key                   byte // of the identity, so that a new process can have the same
+	InboxMessages         int
+}
+
+type command struct {
+	Do    string // recv, send, subscribe, next, publish, stats, stop
+	To    AgentID
+	Topic string
+	Count int
+	Size  int
+}
+
+type answer struct {
+	Agent   AgentID
+	Machine MachineID
+	Stats   map[string]uint64
+	Got     uint64 // messages of the subscription so far
+	Lagged  uint64 // and those that it told to be missing
+	Error   string
+}
+
+// numbered is a payload that starts with its number.
+func numbered(i, size int) []byte {
+	b := make([]byte, max(size, 8))
+	binary.BigEndian.PutUint64(b, uint64(i))
+	return b
+}
+
+func number(payload []byte) int { return int(binary.BigEndian.Uint64(payload)) }
+
+func keyOf(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+
+func runChild(config string, in io.Reader, out io.Writer) error {
+	var c childConfig
+	if err := json.Unmarshal([]byte(config), &c); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // a child that is forgotten ends
+	defer cancel()
+	a, err := New(Options{
+		NetworkID: c.NetworkID, RuntimeDir: c.RuntimeDir, InboxMessages: c.InboxMessages,
+		AgentKey: keyOf(c.Key), MachineKey: keyOf(c.Key + 1),
+	})
+	if err != nil {
+		return err
+	}
+	defer a.Close(ctx)
+	if err := a.JoinNetwork(ctx); err != nil {
+		return err
+	}
+	answers := json.NewEncoder(out)
+	answers.Encode(answer{Agent: a.AgentID(), Machine: a.MachineID()})
+	commands := json.NewDecoder(in)
+	received := 0
+	seen := map[int]bool{}
+	var topic answer // the sums of next
+	var sub *Subscription
+	for {
+		var cmd command
+		if err := commands.Decode(&cmd); err == io.EOF {
+			return nil // the test has ended
+		} else if err != nil {
+			return err
+		}
+		r := topic
+		err := func() error {
+			switch cmd.Do {
+			case "recv": // Count messages, numbered on from the last
+				for range cmd.Count {
+					m, err := a.RecvDirect(ctx)
+					if err != nil {
+						return err
+					}
+					if number(m.Payload) != received {
+						return fmt.Errorf("expected message %d, got %d", received, number(m.Payload))
+					}
+					received++
+				}
+			case "send":
+				for i := range cmd.Count {
+					if _, err := a.SendDirect(ctx, cmd.To, numbered(i, cmd.Size), SendOptions{}); err != nil {
+						return err
+					}
+				}
+			case "subscribe":
+				sub, err = a.Subscribe(cmd.Topic, SubscribeOptions{})
+				return err
+			case "next": // messages until number Count-1 has come and nothing more is there
+				for last := false; !last || r.Got+r.Lagged < a.Stats()["gossip.delivered"]; {
+					m, err := sub.Recv(ctx)
+					var lag *LaggedError
+					switch {
+					case errors.As(err, &lag):
+						r.Lagged += lag.Lag.Count
+					case err != nil:
+						return err
+					case seen[number(m.Payload)]:
+						return fmt.Errorf("message %d came twice", number(m.Payload))
+					default:
+						seen[number(m.Payload)] = true
+						r.Got++
+						last = last || number(m.Payload) == cmd.Count-1
+					}
+				}
+				topic = r
+			case "stats":
+				r.Stats = a.Stats()
+			default:
+				return fmt.Errorf("unknown command %q", cmd.Do)
+			}
+			return nil
+		}()
+		if err != nil {
+			r.Error = err.Error()
+		}
+		if err := answers.Encode(r); err != nil {
+			return err
+		}
+	}
+}
+
+// child is a running one, as the test sees it.
+type child struct {
+	k       *kit
+	cmd     *exec.Cmd
+	in      *json.Encoder
+	answers *json.Decoder
+	AgentID AgentID
+	end     func()
+}
+
+func (k *kit) child(c childConfig) *child {
+	k.t.Helper()
+	c.NetworkID, c.RuntimeDir = k.t.Name(), k.dir
+	config, err := json.Marshal(c)
+	require.NoError(k.t, err)
+	p := &child{k: k, cmd: exec.Command(os.Args[0])}
+	p.cmd.Env = append(os.Environ(), childEnv+"="+string(config))
+	p.cmd.Stderr = os.Stderr
+	stdin, err := p.cmd.StdinPipe()
+	require.NoError(k.t, err)
+	out, err := p.cmd.StdoutPipe()
+	require.NoError(k.t, err)
+	require.NoError(k.t, p.cmd.Start())
+	p.end = sync.OnceFunc(func() {
+		p.cmd.Process.Kill()
+		p.cmd.Wait()
+	})
+	k.t.Cleanup(p.end)
+	// A child that says nothing must not hold the test for ever.
+	stop := context.AfterFunc(k.ctx, func() { p.cmd.Process.Kill() })
+	k.t.Cleanup(func() { stop() })
+	p.in, p.answers = json.NewEncoder(stdin), json.NewDecoder(bufio.NewReader(out))
+	p.AgentID = p.answer().Agent
+	return p
+}
+
+// tell gives a command; answer waits for its end.
+func (p *child) tell(c command) {
+	p.k.t.Helper()
+	require.NoError(p.k.t, p.in.Encode(c))
+}
+
+func (p *child) answer() (r answer) {
+	p.k.t.Helper()
+	require.NoError(p.k.t, p.answers.Decode(&r), "the child has ended")
+	require.Empty(p.k.t, r.Error)
+	return r
+}
+
+func (p *child) do(c command) answer {
+	p.k.t.Helper()
+	p.tell(c)
+	return p.answer()
+}
+
+func (p *child) signal(s syscall.Signal) { require.NoError(p.k.t, p.cmd.Process.Signal(s)) }
+
+// connected waits until a is connected to the child.
+func (k *kit) connected(a *Agent, p *child) {
+	for !a.IsAgentConnected(p.AgentID) {
+		k.event(a, Connected)
+	}
+}
+
+func TestAKilledPeer(t *testing.T) {
+	k := newKit(t)
+	a := k.agent(Options{})
+	require.NoError(t, a.JoinNetwork(k.ctx))
+	b := k.child(childConfig{Key: 1, InboxMessages: 1})
+	k.connected(a, b)
+	type result struct {
+		r   Receipt
+		err error
+	}
+	send := func(o SendOptions) chan result {
+		c := make(chan result, 1)
+		o.Timeout = 50 * time.Second
+		_, err := a.SendAsync(b.AgentID, numbered(0, 100), o, func(r Receipt, err error) { c <- result{r, err} })
+		require.NoError(t, err)
+		return c
+	}
+	require.NoError(t, (<-send(SendOptions{})).err, "fills its inbox")
+	patient, hasty := send(SendOptions{}), send(SendOptions{FailOnDisconnect: true})
+	b.end() // SIGKILL
+	require.Equal(t, b.AgentID, k.event(a, Disconnected).Agent)
+	require.ErrorIs(t, (<-hasty).err, ErrDisconnected)
+	select {
+	case r := <-patient:
+		require.Fail(t, "it waits for its session", "%v", r.err)
+	default:
+	}
+	require.False(t, a.IsAgentConnected(b.AgentID))
+
+	again := k.child(childConfig{Key: 1})
+	require.Equal(t, b.AgentID, again.AgentID)
+	require.Equal(t, b.AgentID, k.event(a, SessionReset).Agent, "a new process is a new session")
+	r := <-patient
+	require.ErrorIs(t, r.err, ErrDisconnected, "it may have reached the process that is gone")
+	var e *Error
+	require.ErrorAs(t, r.err, &e)
+	require.Equal(t, DeliveredUnknown, e.Delivered)
+	for i := range 50 {
+		_, err := a.SendDirect(k.ctx, b.AgentID, numbered(i, 100), SendOptions{})
+		require.NoError(t, err)
+	}
+	again.do(command{Do: "recv", Count: 50})
+	again.do(command{Do: "send", To: a.AgentID(), Count: 50})
+	for i := range 50 {
+		m, err := a.RecvDirect(k.ctx)
+		require.NoError(t, err)
+		require.Equal(t, i, number(m.Payload))
+	}
+}
+
+func TestAStoppedPeerHoldsItsSenderBack(t *testing.T) {
+	k := newKit(t)
+	a := k.agent(Options{MaxOperations: 100_000})
+	require.NoError(t, a.JoinNetwork(k.ctx))
+	b := k.child(childConfig{Key: 3})
+	k.connected(a, b)
+	const size = 10_000
+	results := make(chan error, 100_000)
+	sent := 0
+	send := func() error {
+		_, err := a.SendAsync(b.AgentID, numbered(sent, size), SendOptions{Timeout: 50 * time.Second}, func(_ Receipt, err error) { results <- err })
+		if err == nil {
+			sent++
+		}
+		return err
+	}
+	require.NoError(t, send())
+	require.NoError(t, <-results)
+	b.signal(syscall.SIGSTOP)
+	for len(results) == 0 && sent < 50_000 {
+		if err := send(); err != nil {
+			require.ErrorIs(t, err, ErrBusy, "the sender feels it")
+			break
+		}
+	}
+	require.LessOrEqual(t, (sent-1)*size, 64<<20, "what waits for a peer is bounded")
+	k.event(a, Disconnected)
+	b.signal(syscall.SIGCONT)
+	b.tell(command{Do: "recv", Count: sent})
+	for range sent - 1 {
+		require.NoError(t, <-results, "the peer came back in time")
+	}
+	b.answer()
+	stats := b.do(command{Do: "stats"}).Stats
+	require.Zero(t, stats["direct.room_inline_now"])
+	require.Zero(t, a.Stats()["direct.resets"], "the session goes on")
+}
+
+func TestAStoppedSubscriberSlowsNobody(t *testing.T) {
+	k := newKit(t)
+	pair := k.joined(2)
+	a, other := pair[0], pair[1]
+	b := k.child(childConfig{Key: 5})
+	k.connected(a, b)
+	b.do(command{Do: "subscribe", Topic: "t"})
+	sub, err := other.Subscribe("t", SubscribeOptions{MaxMessages: 10_000})
+	require.NoError(t, err)
+	published := 0
+	publish := func(n int) {
+		for range n {
+			require.NoError(t, a.Publish(k.ctx, "t", numbered(published, 100)))
+			published++
+			ctx, cancel := context.WithTimeout(k.ctx, 15*time.Second)
+			m, err := sub.Recv(ctx)
+			cancel()
+			require.NoError(t, err, "message %d: %v %v", published, a.Stats(), other.Stats())
+			require.Equal(t, published-1, number(m.Payload), "the other subscriber misses something")
+		}
+	}
+	next := func() answer { return b.do(command{Do: "next", Count: published}) }
+	publish(10)
+	require.Equal(t, uint64(10), next().Got)
+	b.signal(syscall.SIGSTOP)
+	publish(500)
+	b.signal(syscall.SIGCONT)
+	publish(1)
+	r := next() // with two ways to it, the last message may come before others, so they are counted
+	require.LessOrEqual(t, r.Got, uint64(published))
+	b.signal(syscall.SIGSTOP)
+	publish(3500)
+	b.signal(syscall.SIGCONT)
+	publish(1)
+	r = next()
+	stats := b.do(command{Do: "stats"}).Stats
+	require.Equal(t, stats["gossip.delivered"], r.Got+r.Lagged, "what its own queue lost is told exactly")
+	require.True(t, a.IsAgentConnected(b.AgentID))
+	require.Less(t, a.Stats()["topics.frames_refused"], uint64(20_000), "what was refused is offered after pauses, not in a loop")
+}
