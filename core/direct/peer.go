@@ -40,6 +40,7 @@ type peer struct {
 	missed   bool          // another came to do so meanwhile, and left
 	gaveAt   time.Duration // when the inbox last took something
 	flushing chan struct{} // closed by FLUSHED; nil unless closing waits for it
+	flushDue bool          // as soon as who pushes has noted what the inbox took
 	stranger atomic.Bool   // counted as one
 	charged  int           // bytes in the room that the manager knows of
 	downAt   time.Duration // since when there is no link
@@ -402,19 +403,30 @@ const flushWithin = 2 * time.Second
 // confirm; otherwise the wait is over when the channel is closed or the link has ended.
 func (p *peer) flush() (confirmed, ended <-chan struct{}) {
 	p.lock()
-	if p.link == nil || p.broken || p.s.in.base == 1 || p.m.now()-p.gaveAt > flushWithin {
+	if p.link == nil || p.broken || !p.pushing && (p.s.in.base == 1 || p.m.now()-p.gaveAt > flushWithin) {
 		p.mu.Unlock()
 		return nil, nil
 	}
 	if p.flushing == nil {
 		p.flushing = make(chan struct{})
 	}
-	p.s.flush = true
-	p.s.in.ackDue = p.s.in.ackDue || p.s.in.fresh > 0
+	if p.pushing {
+		// The application may have what the inbox took, but nobody has noted that yet: a FLUSH
+		// would go out before its acknowledgement.
+		p.flushDue = true
+	} else {
+		p.askFlush()
+	}
 	confirmed, ended = p.flushing, p.link.Done()
 	p.mu.Unlock()
 	p.pump()
 	return confirmed, ended
+}
+
+// askFlush asks for a FLUSH behind the acknowledgement, with p.mu held.
+func (p *peer) askFlush() {
+	p.s.flush = true
+	p.s.in.ackDue = p.s.in.ackDue || p.s.in.fresh > 0
 }
 
 // close fails everything.

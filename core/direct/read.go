@@ -206,6 +206,10 @@ func (p *peer) deliver(d trust.Decision, turn bool, fx *effects) (gave bool) {
 	p.pushing, p.missed = true, false
 	defer func() {
 		p.pushing = false
+		if p.flushDue {
+			p.flushDue = false
+			p.askFlush()
+		}
 		p.charge()
 	}()
 	q := &p.m.queue
