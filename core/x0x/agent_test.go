@@ -150,8 +150,9 @@ func TestJoinLeaveJoin(t *testing.T) {
 
 func TestSendsThatFail(t *testing.T) {
 	k := newKit(t)
-	pair := k.joined(2)
-	a, b := pair[0], pair[1]
+	a, b := k.agent(Options{DialTimeout: 500 * time.Millisecond}), k.agent(Options{})
+	require.NoError(t, b.JoinNetwork(k.ctx))
+	require.NoError(t, a.JoinNetwork(k.ctx))
 	dead := freePort(t)
 	nobody := AgentID{1}
 	require.NoError(t, a.AddPeer(MachineID{2}, AgentID{2}, []netip.AddrPort{dead}))

@@ -182,7 +182,7 @@ func (d *dialQueue) again(to AgentID) bool {
 func (d *dialQueue) dial(n *network, to AgentID) {
 	for {
 		ctx, cancel := context.WithTimeout(n.ctx, d.agent.opts.DialTimeout)
-		outcome, err := n.peers.Connect(ctx, to)
+		outcome, err := n.connectAgent(ctx, to)
 		cancel()
 		if err == nil && (outcome == Direct || outcome == Coordinated || outcome == AlreadyConnected) {
 			return

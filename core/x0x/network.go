@@ -86,19 +86,18 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 		return err
 	}
 	n.peers = transport.NewPeers(n.endpoint, handler{a}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
-	a.net.Store(n)
 	if !a.opts.NoLocalDiscovery {
 		n.registry, err = discovery.OpenRegistry(discovery.RegistryOptions{
 			RuntimeDir: a.opts.RuntimeDir, Euid: os.Geteuid(), NetworkID: a.opts.NetworkID,
 			Machine: a.MachineID(), Port: n.endpoint.Addr().Port(), OnPanic: a.panicked,
 		})
 		if err != nil {
-			a.net.Store(nil)
 			n.leave(ctx)
 			return err
 		}
 		n.registry.Watch(n.newcomer)
 	}
+	a.net.Store(n) // from here on others use it, and none of its fields changes
 	n.look(pass)
 	n.tasks.Go("look again", n.lookLoop)
 	a.dials.wantAll() // messages of sessions that outlived the last network
@@ -155,28 +154,56 @@ func (n *network) leave(ctx context.Context) {
 // look tries once everything that is known and not connected.
 func (n *network) look(ctx context.Context) {
 	g := task.New(n.agent.panicked)
-	try := func(slots chan struct{}, name string, dial func()) {
-		if takeSlot(ctx, slots) {
-			g.Go(name, func() {
-				defer func() { <-slots }()
-				dial()
-			})
-		}
-	}
-	bootstrapSlots := make(chan struct{}, bootstrapDials)
+	slots := make(chan struct{}, bootstrapDials)
 	for _, b := range n.bootstrap {
-		try(bootstrapSlots, "dial bootstrap", func() { n.dialBootstrap(ctx, b) })
+		try(ctx, g, slots, "dial bootstrap", func() { n.dialBootstrap(ctx, b) })
 	}
-	if n.registry != nil {
-		entries, err := n.registry.Scan()
-		if err != nil {
-			n.agent.log.Warn("reading the registry", "error", err)
-		}
-		for _, e := range entries {
-			try(n.slots, "dial neighbour", func() { n.dialNeighbour(ctx, e) })
-		}
-	}
+	n.dialNeighbours(ctx, g)
 	g.Wait()
+}
+
+// dialNeighbours starts a dial to every machine of the registry.
+func (n *network) dialNeighbours(ctx context.Context, g *task.Group) {
+	if n.registry == nil {
+		return
+	}
+	entries, err := n.registry.Scan()
+	if err != nil {
+		n.agent.log.Warn("reading the registry", "error", err)
+	}
+	for _, e := range entries {
+		try(ctx, g, n.slots, "dial neighbour", func() { n.dialNeighbour(ctx, e) })
+	}
+}
+
+// connectAgent connects to an agent. The registry names machines and not agents, so one that
+// has just joined may be heard of, through a topic or a person, before anybody has dialled it:
+// who is not found is looked for there before that is said.
+func (n *network) connectAgent(ctx context.Context, id AgentID) (ConnectOutcome, error) {
+	outcome, err := n.peers.Connect(ctx, id)
+	if outcome != NotFound || err == nil || n.registry == nil {
+		return outcome, err
+	}
+	pass, cancel := context.WithTimeout(ctx, joinPass)
+	defer cancel()
+	g := task.New(n.agent.panicked)
+	n.dialNeighbours(pass, g)
+	g.Wait()
+	outcome, err = n.peers.Connect(ctx, id)
+	if outcome == AlreadyConnected {
+		outcome = Direct // by the pass of this very call
+	}
+	return outcome, err
+}
+
+// try runs dial on a goroutine of g once a slot is free, unless ctx ends before that.
+func try(ctx context.Context, g *task.Group, slots chan struct{}, name string, dial func()) {
+	if takeSlot(ctx, slots) {
+		g.Go(name, func() {
+			defer func() { <-slots }()
+			dial()
+		})
+	}
 }
 
 // takeSlot waits for the right to dial, and reports false when ctx ends before that.
@@ -293,7 +320,7 @@ func (a *Agent) AddPeer(machine MachineID, agent AgentID, addrs []netip.AddrPort
 // are outcomes and not errors; ErrAuth and ErrNetworkMismatch say that somebody else answered.
 func (a *Agent) ConnectToAgent(ctx context.Context, id AgentID) (ConnectResult, error) {
 	return a.connect(ctx, "connect to agent", id == a.AgentID(), func(n *network) (ConnectOutcome, error) {
-		return n.peers.Connect(ctx, id)
+		return n.connectAgent(ctx, id)
 	}, func(p PeerInfo) bool { return p.AgentID == id })
 }
 
