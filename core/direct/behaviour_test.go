@@ -192,8 +192,8 @@ func TestErrorsAtOnce(t *testing.T) {
 	if _, err := a.Send(agentID(2), make([]byte, 101), SendOptions{}, nil); wire.KindOf(err) != wire.KindTooLarge {
 		t.Errorf("too large: %v", err)
 	}
-	if _, err := a.Send(agentID(3), nil, SendOptions{}, nil); err != blocked {
-		t.Errorf("blocked: %v", err)
+	if _, err := a.Send(agentID(3), nil, SendOptions{}, nil); errorOf(err).Kind != wire.KindBlocked || errorOf(err).Delivered != wire.DeliveredNo {
+		t.Errorf("blocked: %#v", err)
 	}
 	done := make(chan error, 1)
 	p, err := a.Send(agentID(2), nil, SendOptions{}, func(_ Receipt, err error) { done <- err })

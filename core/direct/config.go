@@ -50,6 +50,10 @@ type Config struct {
 	// Dial is told, without locks held, when a message is sent to an agent that no
 	// link goes to. It must not block.
 	Dial func(identity.AgentID)
+	// Complete calls done, the function that Send was given: for an owner that has
+	// something to do around each call, and wants no closure for each message. Nil
+	// just calls it.
+	Complete func(done func(Receipt, error), r Receipt, err error)
 	// OnEvent is told what happens to sessions, without locks held. It must not
 	// block.
 	OnEvent func(Event)

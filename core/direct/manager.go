@@ -25,8 +25,8 @@ type Message struct {
 	at int64
 }
 
-func messageSize(m Message) int   { return len(m.Payload) }
-func messageSeq(m Message) uint64 { return m.Sequence }
+func messageSize(m *Message) int   { return len(m.Payload) }
+func messageSeq(m *Message) uint64 { return m.Sequence }
 
 // Manager sends and receives the messages of one agent.
 type Manager struct {

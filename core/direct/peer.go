@@ -205,7 +205,10 @@ func (p *peer) complete(all []*Pending, r Receipt) {
 		case s.waiter != nil:
 			s.waiter.receipt, s.waiter.err = r, s.err
 			s.waiter.ch <- struct{}{}
-		case s.done != nil:
+		case s.done == nil:
+		case p.m.cfg.Complete != nil:
+			p.m.cfg.Complete(s.done, r, s.err)
+		default:
 			s.done(r, s.err)
 		}
 	}

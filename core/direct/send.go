@@ -111,7 +111,7 @@ func (m *Manager) prepare(to identity.AgentID, payload []byte, o SendOptions) (*
 	}
 	if m.cfg.Outbound != nil {
 		if err := m.cfg.Outbound(to); err != nil {
-			return nil, err
+			return nil, wire.Undelivered(err)
 		}
 	}
 	if o.Timeout <= 0 {

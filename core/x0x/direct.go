@@ -58,15 +58,21 @@ func (a *Agent) SendAsync(to AgentID, payload []byte, o SendOptions, done func(R
 	if err := a.begin("send direct"); err != nil {
 		return nil, err
 	}
-	p, err := a.direct.Send(to, payload, a.sendOptions(o), func(r Receipt, err error) {
-		a.end()
-		a.guard("send callback", func() { done(r, err) })
-	})
+	if done == nil {
+		done = func(Receipt, error) {} // it is also what counts the operation out
+	}
+	p, err := a.direct.Send(to, payload, a.sendOptions(o), done)
 	if err != nil {
 		a.end()
 		return nil, err
 	}
 	return p.Cancel, nil
+}
+
+// sent tells the application what became of a message sent by SendAsync.
+func (a *Agent) sent(done func(Receipt, error), r Receipt, err error) {
+	a.end()
+	a.guard("send callback", func() { done(r, err) })
 }
 
 func (a *Agent) sendOptions(o SendOptions) direct.SendOptions {
@@ -81,9 +87,6 @@ func (a *Agent) sendable(to AgentID, payload []byte) error {
 	const op = "send direct"
 	if err := a.usable(op); err != nil {
 		return err
-	}
-	if err := a.policy.Outbound(to); err != nil {
-		return wire.Undelivered(err)
 	}
 	if len(payload) > MaxDirectPayload {
 		return &Error{Kind: wire.KindTooLarge, Op: op, Delivered: wire.DeliveredNo, Msg: "a direct message has at most 16 MiB"}

@@ -16,6 +16,7 @@ func (a *Agent) startRooms() {
 		Timeout: a.opts.SendTimeout, SessionTTL: a.opts.SessionTTL,
 		Policy:   a.judgeDirect,
 		Outbound: a.policy.Outbound,
+		Complete: a.sent,
 		Dial:     a.dials.want,
 		OnEvent:  a.sessionEvent,
 		Tasks:    a.tasks,

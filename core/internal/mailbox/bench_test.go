@@ -39,8 +39,8 @@ func BenchmarkBatchPushBatchPop(b *testing.B) {
 	box := mailbox.New[message](mailbox.Options{MaxItems: 1024, MaxBytes: 8 << 20})
 	dst := make([]mailbox.Entry[message], 0, 256)
 	src := make([]message, 256)
-	size := func(m message) int { return len(m.body) }
-	seq := func(m message) uint64 { return m.seq }
+	size := func(m *message) int { return len(m.body) }
+	seq := func(m *message) uint64 { return m.seq }
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if i%256 == 255 { // so that ns/op is per message
@@ -89,8 +89,8 @@ func BenchmarkHandOver(b *testing.B) {
 				}
 			}()
 			src := make([]message, bench.push)
-			size := func(m message) int { return 100 }
-			seq := func(m message) uint64 { return m.seq }
+			size := func(m *message) int { return 100 }
+			seq := func(m *message) uint64 { return m.seq }
 			b.ReportAllocs()
 			b.ResetTimer()
 			for sent := 0; sent < b.N; {

@@ -130,7 +130,7 @@ func New[T any](o Options) *Box[T] {
 func (b *Box[T]) Push(item T, size int, seq uint64) bool {
 	b.mu.Lock()
 	wasEmpty := b.empty()
-	ok := b.push(item, int64(size), seq)
+	ok := b.push(&item, int64(size), seq)
 	notify := b.woken(wasEmpty)
 	b.mu.Unlock()
 	call(notify)
@@ -141,11 +141,11 @@ func (b *Box[T]) Push(item T, size int, seq uint64) bool {
 // were dealt with as Push has it: with Block it stops at the first that does not
 // fit. size and seq are called while the box is locked: they must be quick and
 // must not use the box.
-func (b *Box[T]) PushBatch(items []T, size func(T) int, seq func(T) uint64) int {
+func (b *Box[T]) PushBatch(items []T, size func(*T) int, seq func(*T) uint64) int {
 	b.mu.Lock()
 	wasEmpty := b.empty()
 	n := 0
-	for n < len(items) && b.push(items[n], int64(size(items[n])), seq(items[n])) {
+	for n < len(items) && b.push(&items[n], int64(size(&items[n])), seq(&items[n])) {
 		n++
 	}
 	notify := b.woken(wasEmpty)
@@ -319,7 +319,8 @@ func (b *Box[T]) fits(size int64) bool {
 	return n == 0 || n < b.maxItems && (b.maxBytes == 0 || size <= b.maxBytes-b.bytes)
 }
 
-func (b *Box[T]) push(item T, size int64, seq uint64) bool {
+// push copies *item into the ring, once: items can be large.
+func (b *Box[T]) push(item *T, size int64, seq uint64) bool {
 	if b.closed {
 		return false
 	}
@@ -342,7 +343,7 @@ func (b *Box[T]) push(item T, size int64, seq uint64) bool {
 		b.grow()
 	}
 	s := &b.ring[b.tail&b.mask]
-	s.item, s.seq, s.size = item, seq, size
+	s.item, s.seq, s.size = *item, seq, size
 	b.tail++
 	b.bytes += size
 	b.pushed++

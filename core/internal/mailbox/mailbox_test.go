@@ -119,8 +119,8 @@ func TestDropNewestShowsGapsWhereTheyAre(t *testing.T) {
 }
 
 func TestPushBatchStopsAtTheFirstThatDoesNotFit(t *testing.T) {
-	size := func(i int) int { return i }
-	seq := func(i int) uint64 { return uint64(i) }
+	size := func(i *int) int { return *i }
+	seq := func(i *int) uint64 { return uint64(*i) }
 	box := mailbox.New[int](mailbox.Options{MaxItems: 10, MaxBytes: 10})
 	require.Equal(t, 2, box.PushBatch([]int{4, 6, 3, 1}, size, seq))
 	require.Equal(t, 2, box.Len())
@@ -184,7 +184,7 @@ func TestNotifyOnlyFromEmptyAndOnClose(t *testing.T) {
 	box.Push(3, 1, 3)
 	require.Equal(t, 1, calls, "not empty in between")
 	box.TryPop(10, nil)
-	box.PushBatch([]int{4, 5}, func(int) int { return 1 }, func(int) uint64 { return 1 })
+	box.PushBatch([]int{4, 5}, func(*int) int { return 1 }, func(*int) uint64 { return 1 })
 	require.Equal(t, 2, calls)
 	box.Close()
 	require.Equal(t, 3, calls)
@@ -278,7 +278,7 @@ func TestOneBatchWakesAllSleepers(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		box.PushBatch([]int{1, 2, 3, 4, 5}, func(int) int { return 1 }, func(int) uint64 { return 1 })
+		box.PushBatch([]int{1, 2, 3, 4, 5}, func(*int) int { return 1 }, func(*int) uint64 { return 1 })
 		wg.Wait()
 		require.Equal(t, int64(15), sum.Load())
 	})
@@ -469,8 +469,8 @@ func TestNoAllocationPerItem(t *testing.T) {
 		box := mailbox.New[message](mailbox.Options{MaxItems: 64, Policy: policy})
 		dst := make([]mailbox.Entry[message], 0, 64)
 		src := make([]message, 32)
-		size := func(m message) int { return len(m.body) }
-		seq := func(m message) uint64 { return m.seq }
+		size := func(m *message) int { return len(m.body) }
+		seq := func(m *message) uint64 { return m.seq }
 		ctx := t.Context()
 		cycle := func() {
 			for i := range 32 {

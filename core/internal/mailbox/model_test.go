@@ -137,7 +137,7 @@ func TestAgainstModel(t *testing.T) {
 					}
 				}
 				seq += uint64(len(all))
-				got := box.PushBatch(items, func(i int) int { return all[i] }, func(i int) uint64 { return base + uint64(i) })
+				got := box.PushBatch(items, func(i *int) int { return all[*i] }, func(i *int) uint64 { return base + uint64(*i) })
 				require.Equal(t, want, got)
 				if wasEmpty && len(m.list) > 0 {
 					wantNotified++
