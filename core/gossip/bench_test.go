@@ -125,7 +125,7 @@ func BenchmarkParseAndVerify(b *testing.B) {
 			require.NoError(b, err)
 			key := testKey(b, 1).Public()
 			for b.Loop() {
-				env, err := parseEnvelope(frame[1:])
+				env, err := parseEnvelope(frame[envelopeAt:])
 				if err != nil || !env.verify(key, testNetwork) {
 					b.Fatal(err)
 				}

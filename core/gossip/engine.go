@@ -3,6 +3,7 @@ package gossip
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -55,6 +56,28 @@ type Config struct {
 	PeerPatience time.Duration // how long a peer that takes nothing can make publishing wait; if zero, 1 s
 	MaxAhead     time.Duration // of a sender's clock; if zero, 60 s
 
+	// RTT returns the round-trip time to a neighbour, 0 if unknown. It must be
+	// quick and must not call the Engine. If nil, all are unknown.
+	RTT func(identity.AgentID) time.Duration
+
+	// The overlay. See the package comment.
+	IHaveDelay   time.Duration // how long an announcement waits for others; if zero, 20 ms
+	GraftDelay   time.Duration // the least time before an announced message is asked for; if zero, 50 ms
+	GraftTries   int           // how often it is asked for; if zero, 8
+	OptimiseBy   int           // hops that a shorter link must save; if zero, 3; negative: none is taken
+	GapDelay     time.Duration // how long a hole in a stream may be reordering; if zero, 500 ms
+	DigestPeriod time.Duration // how often a topic is compared with a neighbour; if zero, 10 s; negative: never
+	// MinInterested: with fewer interested neighbours, relays are sent a topic
+	// as well; if zero, 2.
+	MinInterested int
+	// MaxInterestHops is how far from a subscriber its interest is known; if
+	// zero, 8. Groups of subscribers that are further apart may not reach each
+	// other, so it should be about the diameter of the overlay; 8 is that of
+	// 10,000 nodes with 6 neighbours each.
+	MaxInterestHops int
+	RepairRate      int64 // bytes of answers per second and neighbour; if zero, 8 MiB
+
+	Rand   *rand.Rand  // if nil, seeded at random
 	Clock  *wire.Clock // if nil, one over Now
 	Epoch  uint64      // if zero, the clock's time at New
 	Now    func() time.Time
@@ -73,6 +96,23 @@ func (c *Config) fill() {
 	setDefault(&c.MaxBehind, 4<<20)
 	setDefault(&c.PeerPatience, time.Second)
 	setDefault(&c.MaxAhead, time.Minute)
+	setDefault(&c.IHaveDelay, 20*time.Millisecond)
+	setDefault(&c.GraftDelay, 50*time.Millisecond)
+	setDefault(&c.GraftTries, 8)
+	setDefault(&c.GapDelay, 500*time.Millisecond)
+	setDefault(&c.MinInterested, 2)
+	setDefault(&c.MaxInterestHops, 8)
+	setDefault(&c.RepairRate, 8<<20)
+	if c.OptimiseBy == 0 {
+		c.OptimiseBy = 3
+	}
+	if c.DigestPeriod == 0 {
+		c.DigestPeriod = 10 * time.Second
+	}
+	c.MaxInterestHops = min(c.MaxInterestHops, nowhere-1)
+	if c.Rand == nil {
+		c.Rand = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -163,12 +203,12 @@ func (e *Engine) HandleFrame(from identity.AgentID, frame []byte) {
 // PeerUp tells that a neighbour is connected, also if it is a new connection in
 // place of an old one.
 func (e *Engine) PeerUp(agent identity.AgentID) {
-	e.change(func(r *router) { r.peerUp(agent) })
+	e.change(func(r *router) { r.peerUp(agent, e.cfg.Now()) })
 }
 
 // PeerDown tells that a neighbour is gone.
 func (e *Engine) PeerDown(agent identity.AgentID) {
-	e.change(func(r *router) { r.peerDown(agent) })
+	e.change(func(r *router) { r.peerDown(agent, e.cfg.Now()) })
 }
 
 // PeerReady tells that a neighbour for which Send had no room has some again.
@@ -232,7 +272,7 @@ func (e *Engine) Subscribe(topic string, o SubscribeOptions) (*Subscription, err
 }
 
 func (e *Engine) unsubscribe(s *Subscription) {
-	e.change(func(r *router) { r.unsubscribe(s) })
+	e.change(func(r *router) { r.unsubscribe(s, e.cfg.Now()) })
 	s.box.Close()
 }
 
@@ -247,6 +287,8 @@ func (e *Engine) Stats() Stats {
 	s.Topics, s.Peers, s.Streams = len(r.topics), len(r.peers), r.streams.Len()
 	s.AwaitingKey = r.keys.count
 	s.RetainedBytes = r.log.bytes
+	s.Missing = r.missing
+	s.EagerLinks, s.LazyLinks = r.countLinks()
 	for _, t := range r.topics {
 		s.Retained += len(t.retained)
 		s.Subscriptions += len(t.subs)
@@ -377,9 +419,9 @@ func (e *Engine) offer() bool {
 // interval is how soon the timer is needed, 0 if not at all. Called with the
 // lock held.
 func (e *Engine) interval() time.Duration {
-	d := e.router.interval()
+	d := e.router.interval(e.cfg.Now())
 	for _, p := range e.router.peers {
-		if p.refusing {
+		if p.refusing && (d == 0 || d > resendAfter) {
 			return resendAfter
 		}
 	}
@@ -425,7 +467,9 @@ func (e *Engine) tick() time.Duration {
 		if p.refusing && now.Sub(p.refusingSince) > e.cfg.PeerPatience {
 			e.router.stall(p)
 		}
-		p.refusing = false // offered again
+		if now.Sub(p.refusedAt) >= resendAfter {
+			p.refusing = false // offered again
+		}
 	}
 	next := e.interval()
 	if next == 0 {

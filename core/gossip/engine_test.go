@@ -488,7 +488,59 @@ func TestPanicInAPolicyIsContained(t *testing.T) {
 	i := sm.add(1)
 	_, one := sm.seal(i, "t", 1, "one")
 	_, two := sm.seal(i, "t", 2, "two")
-	require.Panics(t, func() { b.HandleFrame(agent(t, 1), appendRetained(one, 0)) })
-	b.HandleFrame(agent(t, 1), appendRetained(two, 0))
+	b.PeerUp(agent(t, 1))
+	require.Panics(t, func() { b.HandleFrame(agent(t, 1), appendRetained(one, 0, true)) })
+	b.HandleFrame(agent(t, 1), appendRetained(two, 0, true))
 	require.Equal(t, "two", string(next(t, s).Payload))
+}
+
+// Engines on a ring with chords, real time, everybody publishes: everybody gets
+// everything once, and the links become a tree.
+func TestManyEngines(t *testing.T) {
+	n := newPipeNet(t)
+	const count, each = 8, 40
+	var nodes []*node
+	var subs []*Subscription
+	for i := range count {
+		nd := n.add(byte(i + 1))
+		nodes = append(nodes, nd)
+		subs = append(subs, nd.subscribe("t", SubscribeOptions{}))
+	}
+	for i := range count {
+		n.connect(nodes[i], nodes[(i+1)%count])
+		if i < count/2 {
+			n.connect(nodes[i], nodes[i+count/2])
+		}
+	}
+	var wg sync.WaitGroup
+	for i, nd := range nodes {
+		wg.Go(func() {
+			for j := range each {
+				if err := nd.Publish(context.Background(), "t", []byte{byte(i), byte(j)}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for _, s := range subs {
+		seen := map[string]bool{}
+		for range count * each {
+			m := next(t, s)
+			require.False(t, seen[string(m.Payload)])
+			seen[string(m.Payload)] = true
+		}
+	}
+	wg.Wait()
+	eventually(t, "the links become fewer", func() bool {
+		nodes[0].publish("t", "again")
+		for _, s := range subs {
+			next(t, s)
+		}
+		eager, lazy := 0, 0
+		for _, nd := range nodes {
+			s := nd.Stats()
+			eager, lazy = eager+s.EagerLinks, lazy+s.LazyLinks
+		}
+		return eager <= 2*(count-1)+2 && eager+lazy == 2*(count+count/2)
+	})
 }

@@ -113,7 +113,8 @@ func parseEnvelope(b []byte) (*envelope, error) {
 	return e, nil
 }
 
-// sealEnvelope encodes and signs e, and returns its frame.
+// sealEnvelope encodes and signs e, and returns the frame that pushes it to the
+// publisher's neighbours.
 func sealEnvelope(key *identity.Key, networkID string, e *envelope) ([]byte, error) {
 	size := 128 + identity.SignatureSize
 	for _, p := range e.payloads {
@@ -121,6 +122,7 @@ func sealEnvelope(key *identity.Key, networkID string, e *envelope) ([]byte, err
 	}
 	b := wire.NewBuilder(make([]byte, 0, size)).
 		U8(byte(frameEnvelope)).
+		U8(1). // hop
 		U8(envelopeVersion).
 		Fixed(e.sender[:]).
 		Fixed(e.topic[:]).
@@ -133,7 +135,7 @@ func sealEnvelope(key *identity.Key, networkID string, e *envelope) ([]byte, err
 	}
 	frame := b.Build()
 	domain := e.domain()
-	sig, err := key.Sign(wire.SignedBytes(domain, []byte(networkID), frame[1:]), []byte(domain))
+	sig, err := key.Sign(wire.SignedBytes(domain, []byte(networkID), frame[envelopeAt:]), []byte(domain))
 	if err != nil {
 		return nil, err
 	}

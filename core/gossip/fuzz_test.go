@@ -14,20 +14,31 @@ func seedFrames(f *testing.F) (frames [][]byte) {
 	i := s.add(1)
 	for _, payloads := range [][]string{{""}, {"one"}, {"a", "", "ccc"}} {
 		_, frame := s.seal2(i, payloads...)
-		frames = append(frames, frame, appendRetained(frame, time.Second))
+		frames = append(frames, frame, appendRetained(frame, time.Second, true))
 	}
 	full := ranges{floor: 3}
 	full.add(7, 9)
 	full.add(20, 20)
 	list := []interest{
-		{topic: TopicID{1}, wanted: true},
-		{topic: TopicID{2}, streams: []streamHas{{sender: identity.AgentID{9}, epoch: 5, seen: full}, {epoch: 1}}},
+		{topic: TopicID{1}, distance: 2},
+		{topic: TopicID{2}, distance: nowhere, streams: []streamHas{{sender: identity.AgentID{9}, epoch: 5, seen: full}, {epoch: 1}}},
 	}
 	frames = append(frames, subscribeFrames(list)...)
 	return append(frames,
 		unsubscribeFrame(), unsubscribeFrame(TopicID{1}, TopicID{2}),
 		keyRequestFrame(identity.AgentID{1}), keyFrame(testKey(f, 1).Public().Bytes()),
-		readyFrame(true), readyFrame(false))
+		readyFrame(true), readyFrame(false),
+		pruneFrame(TopicID{1}), pruneFrame(NewTopicID(testNetwork, "t")),
+		iHaveFrames(seedMarks(s))[0], graftFrames(seedMarks(s))[0], iWantFrames(seedMarks(s))[0],
+		digestFrames(seedMarks(s), digestWhole)[0], digestFrames(seedMarks(s), digestAnswer)[0])
+}
+
+func seedMarks(s *sim) []mark {
+	r := s.routers[0]
+	m := mark{topic: r.topicID("t"), sender: r.own, epoch: r.cfg.Epoch, from: 1, to: 1, hops: 1}
+	gone := m
+	gone.from, gone.to = 3, 5
+	return []mark{m, gone, {topic: TopicID{1}}}
 }
 
 func (s *sim) seal2(i int, payloads ...string) (*envelope, []byte) {
@@ -36,7 +47,7 @@ func (s *sim) seal2(i int, payloads ...string) (*envelope, []byte) {
 
 func FuzzParseEnvelope(f *testing.F) {
 	for _, frame := range seedFrames(f) {
-		f.Add(frame[1:])
+		f.Add(frame[min(envelopeAt, len(frame)):])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := parseEnvelope(b)
@@ -87,14 +98,23 @@ func FuzzParseIDs(f *testing.F) {
 		if ids, err := parseUnsubscribe(b); err == nil && !bytes.Equal(unsubscribeFrame(ids...)[1:], b) {
 			t.Fatalf("%x", b)
 		}
+		if ids, err := parsePrune(b); err == nil && len(ids) == 1 && !bytes.Equal(pruneFrame(ids[0])[1:], b) {
+			t.Fatalf("%x", b)
+		}
+		if list, kind, err := parseDigest(b); err == nil && (len(list) > maxMarks || kind > digestPart) {
+			t.Fatalf("%x", b)
+		}
+		if a, env, err := parsePushed(b); err == nil && (!a.pushed || a.hops == 0 || a.hops > maxHops || len(env) != len(b)-1) {
+			t.Fatalf("%x", b)
+		}
 		if ids, err := parseKeyRequest(b); err == nil && !bytes.Equal(keyRequestFrame(ids...)[1:], b) {
 			t.Fatalf("%x", b)
 		}
 		if relay, err := parseReady(b); err == nil && !bytes.Equal(readyFrame(relay)[1:], b) {
 			t.Fatalf("%x", b)
 		}
-		if age, env, err := parseRetained(b); err == nil && age <= maxAge {
-			if len(env) >= len(b) || age < 0 {
+		if a, env, err := parseRetained(b); err == nil && a.age <= maxAge {
+			if len(env) >= len(b) || a.age < 0 {
 				t.Fatalf("%x", b)
 			}
 		}
@@ -120,10 +140,14 @@ func FuzzHandleFrame(f *testing.F) {
 			r.handleFrame(s.routers[a].own, frame, s.now)
 			s.settle()
 		}
+		s.wait(10 * time.Second)
 		s.now = s.now.Add(time.Hour)
 		r.tick(s.now)
 		s.settle()
-		if r.log.bytes != 0 || r.log.head != nil || r.log.behind != 0 {
+		if r.missing != 0 {
+			t.Fatalf("%d messages are awaited for ever", r.missing)
+		}
+		if r.log.bytes != 0 || !r.log.empty() || r.log.behind != 0 {
 			t.Fatalf("the log does not end empty: %+v", r.log)
 		}
 		for range keyTries + 1 {

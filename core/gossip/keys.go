@@ -1,6 +1,7 @@
 package gossip
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"slices"
 	"time"
@@ -49,6 +50,7 @@ type awaited struct {
 type awaiting struct {
 	from identity.AgentID
 	body []byte
+	how  arrival
 	live time.Time
 }
 
@@ -76,7 +78,7 @@ func (k *keyring) put(id identity.AgentID, key []byte) {
 }
 
 // await keeps an envelope until its author's key comes, and asks for the key.
-func (r *router) await(from identity.AgentID, env *envelope, body []byte, age time.Duration, now time.Time) {
+func (r *router) await(from identity.AgentID, env *envelope, body []byte, a arrival, now time.Time) {
 	k := &r.keys
 	s := k.perPeer[from]
 	if s == nil {
@@ -92,7 +94,7 @@ func (r *router) await(from identity.AgentID, env *envelope, body []byte, age ti
 		w = &awaited{}
 		k.waiting[env.sender] = w
 	}
-	w.pending = append(w.pending, awaiting{from, slices.Clone(body), now.Add(-age)})
+	w.pending = append(w.pending, awaiting{from, slices.Clone(body), a, now.Add(-a.age)})
 	k.count++
 	k.bytes += len(body)
 	s.count++
@@ -151,10 +153,9 @@ func (r *router) forgetAwaited(author identity.AgentID) []awaiting {
 	return w.pending
 }
 
-func (r *router) handleKeyRequest(from identity.AgentID, body []byte) error {
+func (r *router) handleKeyRequest(p *peer, body []byte) error {
 	ids, err := parseKeyRequest(body)
-	p := r.peers[from]
-	if err != nil || p == nil {
+	if err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -177,15 +178,24 @@ func (r *router) handleKey(body []byte, now time.Time) error {
 	}
 	r.keys.put(author, slices.Clone(body))
 	for _, a := range r.forgetAwaited(author) {
-		r.handleEnvelope(a.from, a.body, clampAge(now.Sub(a.live)), now)
+		a.how.age = clampAge(now.Sub(a.live))
+		r.handleEnvelope(a.from, a.body, a.how, now)
 	}
 	return nil
 }
 
 // tickKeys repeats requests and gives up.
 func (r *router) tickKeys(now time.Time) {
-	for author, w := range r.keys.waiting {
-		switch {
+	if len(r.keys.waiting) == 0 {
+		return
+	}
+	authors := make([]identity.AgentID, 0, len(r.keys.waiting))
+	for author := range r.keys.waiting {
+		authors = append(authors, author)
+	}
+	slices.SortFunc(authors, func(a, b identity.AgentID) int { return bytes.Compare(a[:], b[:]) })
+	for _, author := range authors {
+		switch w := r.keys.waiting[author]; {
 		case now.Sub(w.last) < keyRetry:
 		case w.tries >= keyTries:
 			r.stats.KeyTimeouts += uint64(len(r.forgetAwaited(author)))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -52,10 +53,10 @@ type node struct {
 	id    identity.AgentID
 	net   *pipeNet
 	mu    sync.Mutex
-	links map[identity.AgentID]*link
+	links map[identity.AgentID]*pipe
 }
 
-type link struct {
+type pipe struct {
 	frames chan []byte
 	stop   chan struct{}
 	sent   struct {
@@ -83,7 +84,7 @@ func newPipeNet(t testing.TB) *pipeNet {
 
 func (n *pipeNet) add(seed byte, change ...func(*Config)) *node {
 	n.t.Helper()
-	nd := &node{net: n, links: map[identity.AgentID]*link{}}
+	nd := &node{net: n, links: map[identity.AgentID]*pipe{}}
 	cfg := Config{Key: testKey(n.t, seed), NetworkID: testNetwork, Sender: nd}
 	for _, f := range change {
 		f(&cfg)
@@ -123,7 +124,7 @@ func (n *pipeNet) connectRoom(a, b *node, room int) {
 	var start []func()
 	for _, dir := range [][2]*node{{a, b}, {b, a}} {
 		from, to := dir[0], dir[1]
-		l := &link{frames: make(chan []byte, room), stop: make(chan struct{})}
+		l := &pipe{frames: make(chan []byte, room), stop: make(chan struct{})}
 		from.mu.Lock()
 		from.links[to.id] = l
 		from.mu.Unlock()
@@ -226,6 +227,13 @@ type sim struct {
 	index   map[identity.AgentID]int
 	cut     map[[2]int]bool // directions in which the Sender has no room
 	got     [][]Message     // by router
+	frames  []simFrame      // carried so far
+}
+
+type simFrame struct {
+	from, to int
+	at       time.Time
+	frame    []byte
 }
 
 func newSim(t testing.TB) *sim {
@@ -239,20 +247,27 @@ func (s *sim) add(seed byte, change ...func(*Config)) int {
 	}
 	cfg.fill()
 	i := len(s.routers)
-	s.routers = append(s.routers, newRouter(cfg))
+	r := newRouter(cfg)
+	r.lookup = func(id identity.AgentID) ([]byte, bool) { // as if all had met
+		if j, ok := s.index[id]; ok {
+			return s.routers[j].keys.ownKey, true
+		}
+		return nil, false
+	}
+	s.routers = append(s.routers, r)
 	s.got = append(s.got, nil)
 	s.index[cfg.Key.Public().AgentID()] = i
 	return i
 }
 
 func (s *sim) connect(a, b int) {
-	s.routers[a].peerUp(s.routers[b].own)
-	s.routers[b].peerUp(s.routers[a].own)
+	s.routers[a].peerUp(s.routers[b].own, s.now)
+	s.routers[b].peerUp(s.routers[a].own, s.now)
 }
 
 func (s *sim) disconnect(a, b int) {
-	s.routers[a].peerDown(s.routers[b].own)
-	s.routers[b].peerDown(s.routers[a].own)
+	s.routers[a].peerDown(s.routers[b].own, s.now)
+	s.routers[b].peerDown(s.routers[a].own, s.now)
 }
 
 func (s *sim) subscribe(i int, topic string, replay bool) *Subscription {
@@ -302,6 +317,7 @@ func (s *sim) step() bool {
 			}
 			frame := bytes.Clone(out[0].frame)
 			r.sent(p, out, 1, s.now)
+			s.frames = append(s.frames, simFrame{i, j, s.now, frame})
 			s.routers[j].handleFrame(r.own, frame, s.now)
 			s.collect(j)
 			return true
@@ -318,6 +334,61 @@ func (s *sim) settle() {
 		}
 	}
 	s.t.Fatal("the frames never end")
+}
+
+// sentFrames returns the frames of some types carried from i to j since the last
+// call of forget.
+func (s *sim) sentFrames(i, j int, types ...frameType) (list []simFrame) {
+	for _, f := range s.frames {
+		if f.from == i && f.to == j && slices.Contains(types, frameType(f.frame[0])) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func (s *sim) forget() { s.frames = nil }
+
+// link returns what i holds of its link to j.
+func (s *sim) link(i, j int, topic string) link {
+	r := s.routers[i]
+	if l := r.peers[s.routers[j].own].links[r.topicID(topic)]; l != nil {
+		return *l
+	}
+	return link{distance: nowhere, told: nowhere}
+}
+
+// lazy makes a link lazy at both ends, as PRUNE does.
+func (s *sim) lazy(i, j int, topic string) {
+	r := s.routers[i]
+	r.prune(r.peers[s.routers[j].own], r.topic(r.topicID(topic)), s.now)
+	s.settle()
+}
+
+// wait lets time go by: timers fire, and frames are carried at once.
+func (s *sim) wait(d time.Duration) {
+	s.t.Helper()
+	end := s.now.Add(d)
+	for {
+		s.settle()
+		step := end.Sub(s.now)
+		for _, r := range s.routers {
+			if at, ok := r.agenda.next(); ok {
+				step = min(step, at.Sub(s.now))
+			}
+		}
+		if step = max(step, time.Millisecond); !s.now.Add(step).Before(end) {
+			step = end.Sub(s.now)
+		}
+		s.now = s.now.Add(step)
+		for _, r := range s.routers {
+			r.tick(s.now)
+		}
+		if !s.now.Before(end) {
+			s.settle()
+			return
+		}
+	}
 }
 
 func (s *sim) texts(i int) []string {

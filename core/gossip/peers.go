@@ -9,125 +9,90 @@ import (
 
 // peerUp begins with a neighbour, or begins again on a new connection: it is
 // told what is wanted here and what is here already.
-func (r *router) peerUp(id identity.AgentID) {
-	r.peerDown(id)
-	p := &peer{id: id, topics: make(map[TopicID]struct{}), has: make(map[streamKey]ranges)}
+func (r *router) peerUp(id identity.AgentID, now time.Time) {
+	r.peerDown(id, now)
+	r.connections++
+	p := &peer{id: id, number: r.connections, links: make(map[TopicID]*link), has: make(map[streamKey]ranges)}
 	r.peers[id] = p
 	r.order = append(r.order, id)
-	if key, ok := identity.LookupPublicKey(id); ok {
+	r.calm()
+	if key, ok := r.lookup(id); ok {
 		// The handshake parsed it, so its messages need no key request.
-		r.keys.put(id, key.Bytes())
+		r.keys.put(id, key)
 	}
-	var list []interest
-	for _, t := range r.topics {
-		wanted := len(t.subs) > 0
-		if !t.local && (wanted || !r.cfg.NoRelay) {
-			list = append(list, r.interest(t, wanted))
-		}
+	p.control = r.greet(p)
+	for _, f := range p.control {
+		p.controlBytes += len(f)
 	}
-	p.control = append(subscribeFrames(list), readyFrame(!r.cfg.NoRelay))
 }
 
-func (r *router) peerDown(id identity.AgentID) {
-	if r.peers[id] == nil {
+func (r *router) peerDown(id identity.AgentID, now time.Time) {
+	p := r.peers[id]
+	if p == nil {
 		return
 	}
 	delete(r.peers, id)
 	r.order = slices.DeleteFunc(r.order, func(o identity.AgentID) bool { return o == id })
+	r.calm()
+	r.forgetLinks(p, now)
 	r.askOthers(id)
 	r.release()
+	r.flushRequests()
 }
 
-// wants reports whether an envelope goes to a peer. The forwarding rule of the
-// overlay belongs here.
-func (r *router) wants(p *peer, e *entry) bool {
-	if e.topic.local || e.from == p.id || e.sender == p.id {
-		return false
+// calm lets topics shorten their trees again: the neighbourhood is another.
+func (r *router) calm() {
+	for _, t := range r.topics {
+		t.optimise.pause, t.optimise.until = 0, time.Time{}
 	}
-	_, interested := p.topics[e.topic.id]
-	return interested || p.relay
-}
-
-func (r *router) handleSubscribe(from identity.AgentID, body []byte) error {
-	list, err := parseSubscribe(body)
-	p := r.peers[from]
-	if err != nil || p == nil {
-		return err
-	}
-	for _, in := range list {
-		if in.wanted && len(p.topics) < maxPeerTopics {
-			p.topics[in.topic] = struct{}{}
-		}
-		has := p.has
-		if p.ready {
-			has = make(map[streamKey]ranges)
-		}
-		for _, s := range in.streams {
-			if len(has) < maxPeerHas {
-				has[streamKey{in.topic, s.sender, s.epoch}] = s.seen
-			}
-		}
-		if t := r.topics[in.topic]; p.ready && t != nil {
-			r.fill(p, t.retained, has)
-		}
-	}
-	return nil
-}
-
-func (r *router) handleUnsubscribe(from identity.AgentID, body []byte) error {
-	list, err := parseUnsubscribe(body)
-	if p := r.peers[from]; err == nil && p != nil {
-		for _, t := range list {
-			delete(p.topics, t)
-		}
-	}
-	return err
 }
 
 // handleReady is where messages begin to flow to a neighbour: first what is
 // retained here and missing there, then what comes.
-func (r *router) handleReady(from identity.AgentID, body []byte) error {
+func (r *router) handleReady(p *peer, body []byte, now time.Time) error {
 	relay, err := parseReady(body)
-	p := r.peers[from]
-	if err != nil || p == nil || p.ready {
+	if err != nil || p.ready {
 		return err
 	}
 	p.ready, p.relay = true, relay
-	var all []*entry
-	for e := r.log.head; e != nil; e = e.next {
-		if e.retained {
-			all = append(all, e)
+	for c := range r.log.lanes {
+		var all []*entry
+		for e := r.log.lanes[c].head; e != nil; e = e.next {
+			if e.retained {
+				all = append(all, e)
+			}
 		}
+		r.fill(p, all, p.has, now)
 	}
-	r.fill(p, all, p.has)
 	p.has = nil
 	return nil
 }
 
-// fill adds to a peer's backfill what it lacks of some entries, which are in
-// log order. Those at its cursor and after it come without that.
-func (r *router) fill(p *peer, entries []*entry, has map[streamKey]ranges) {
+// fill answers with what a peer lacks of some entries, which are in log order.
+// Those at its cursor and after it come without that.
+func (r *router) fill(p *peer, entries []*entry, has map[streamKey]ranges, now time.Time) {
 	for _, e := range entries {
-		if p.cursor != nil && e.index >= p.cursor.index {
-			return
+		if c := p.lanes[e.class].cursor; c != nil && e.index >= c.index {
+			continue
 		}
-		if !r.wants(p, e) {
+		if r.way(p, e) == skip {
 			continue
 		}
 		seen, ok := has[streamKey{e.topic.id, e.sender, e.epoch}]
-		if ok && seen.covers(e.first, e.first+uint64(e.count)-1) {
+		if ok && seen.covers(e.first, e.last()) {
 			continue
 		}
-		p.backfill = append(p.backfill, e)
+		r.answer(p, e, now)
 	}
 }
 
 func (r *router) control(p *peer, frame []byte) {
-	if len(p.control) >= maxControl {
+	if len(p.control) >= maxControl || p.controlBytes > maxControlBytes {
 		r.stats.ControlDropped++
 		return
 	}
 	p.control = append(p.control, frame)
+	p.controlBytes += len(frame)
 }
 
 // outgoing is one frame for a neighbour, with what sent needs to know.
@@ -141,6 +106,14 @@ type outgoing struct {
 // outgoingFor returns up to limit frames that should go to a peer next. They
 // stay due until sent says otherwise.
 func (r *router) outgoingFor(p *peer, limit int, now time.Time) []outgoing {
+	// Entries at a cursor that are not pushed are passed for good; what that
+	// announces is control. Not while that is waiting itself.
+	for c := range p.lanes {
+		lane := &p.lanes[c]
+		for p.ready && len(p.control) < limit && lane.cursor != nil && r.way(p, lane.cursor) != push {
+			r.pass(p, lane, now)
+		}
+	}
 	var out []outgoing
 	for _, f := range p.control {
 		if len(out) == limit {
@@ -151,25 +124,24 @@ func (r *router) outgoingFor(p *peer, limit int, now time.Time) []outgoing {
 	if !p.ready {
 		return out
 	}
-	for _, e := range p.backfill {
-		if len(out) == limit {
-			return out
+	for c := range p.lanes {
+		lane := &p.lanes[c]
+		for _, e := range lane.backfill {
+			if len(out) == limit {
+				return out
+			}
+			out = append(out, outgoing{class: ClassBulk, frame: appendRetained(e.frame, now.Sub(e.at), true), entry: e})
 		}
-		out = append(out, outgoing{class: ClassBulk, frame: appendRetained(e.frame, now.Sub(e.at)), entry: e})
-	}
-	// Entries at the cursor that are not for this peer are passed for good.
-	for p.cursor != nil && !r.wants(p, p.cursor) {
-		r.pass(p)
-	}
-	for e := p.cursor; e != nil && len(out) < limit; e = e.next {
-		if !r.wants(p, e) {
-			continue
+		for e := lane.cursor; e != nil && len(out) < limit; e = e.next {
+			if r.way(p, e) != push {
+				continue
+			}
+			frame := e.frame
+			if age := now.Sub(e.at); age > freshFor {
+				frame = appendRetained(e.frame, age, false)
+			}
+			out = append(out, outgoing{class: ClassBulk, frame: frame, entry: e, live: true})
 		}
-		frame := e.frame
-		if age := now.Sub(e.at); age > freshFor {
-			frame = appendRetained(e.frame, age)
-		}
-		out = append(out, outgoing{class: ClassBulk, frame: frame, entry: e, live: true})
 	}
 	return out
 }
@@ -178,24 +150,34 @@ func (r *router) outgoingFor(p *peer, limit int, now time.Time) []outgoing {
 // way, and that for the rest, if any, the Sender has no room.
 func (r *router) sent(p *peer, out []outgoing, n int, now time.Time) {
 	for _, o := range out[:n] {
-		switch {
-		case o.class == ClassControl:
+		if o.class == ClassControl {
 			p.control = p.control[1:]
-		case !o.live:
-			p.backfill = p.backfill[1:]
-			r.stats.Forwarded++
-		default:
-			r.stats.Forwarded++
-			for p.cursor != nil && p.cursor.index <= o.entry.index {
-				r.pass(p)
+			p.controlBytes -= len(o.frame)
+			continue
+		}
+		r.stats.Forwarded++
+		lane := &p.lanes[o.entry.class]
+		if !o.live {
+			lane.backfill = lane.backfill[1:]
+			delete(p.queued, o.entry)
+			p.queuedBytes -= o.entry.size
+			if len(lane.backfill) == 0 {
+				lane.backfill = nil
 			}
+			continue
+		}
+		for lane.cursor != nil && lane.cursor.index < o.entry.index {
+			r.pass(p, lane, now)
+		}
+		if lane.cursor == o.entry {
+			r.advance(lane)
 		}
 	}
 	if n > 0 {
 		p.stalled, p.refusingSince = false, time.Time{}
 	}
 	if n < len(out) {
-		p.refusing = true
+		p.refusing, p.refusedAt = true, now
 		if p.refusingSince.IsZero() {
 			p.refusingSince = now
 		}
@@ -203,15 +185,21 @@ func (r *router) sent(p *peer, out []outgoing, n int, now time.Time) {
 	if len(p.control) == 0 {
 		p.control = nil
 	}
-	if len(p.backfill) == 0 {
-		p.backfill = nil
-	}
 }
 
-// pass moves a cursor by one and lets go of what it alone held.
-func (r *router) pass(p *peer) {
-	e := p.cursor
-	p.cursor = e.next
+// pass moves a cursor over an envelope that is not pushed: it is announced,
+// unless the peer has it or wants nothing of it.
+func (r *router) pass(p *peer, lane *lane, now time.Time) {
+	if r.way(p, lane.cursor) != skip {
+		r.announce(p, lane.cursor, now)
+	}
+	r.advance(lane)
+}
+
+// advance moves a cursor by one and lets go of what it alone held.
+func (r *router) advance(lane *lane) {
+	e := lane.cursor
+	lane.cursor = e.next
 	if !e.retained && !r.held(e) {
 		r.remove(e)
 	}
@@ -221,7 +209,7 @@ func (r *router) pass(p *peer) {
 // nothing.
 func (r *router) held(e *entry) bool {
 	for _, p := range r.peers {
-		if p.cursor != nil && !p.stalled && p.cursor.index <= e.index {
+		if c := p.lanes[e.class].cursor; c != nil && !p.stalled && c.index <= e.index {
 			return true
 		}
 	}
@@ -229,14 +217,15 @@ func (r *router) held(e *entry) bool {
 }
 
 // remove takes e out of the log. Cursors on it move on, which for a peer that
-// wanted it is a loss.
+// it would have been pushed to is a loss.
 func (r *router) remove(e *entry) {
 	for _, p := range r.peers {
-		if p.cursor != nil && p.cursor.index <= e.index && r.wants(p, e) {
+		lane := &p.lanes[e.class]
+		if lane.cursor != nil && lane.cursor.index <= e.index && r.way(p, e) == push {
 			r.stats.PeerDropped++
 		}
-		if p.cursor == e {
-			p.cursor = e.next
+		if lane.cursor == e {
+			lane.cursor = e.next
 		}
 	}
 	r.log.unlink(e)
@@ -250,38 +239,44 @@ func (r *router) retain(e *entry, now time.Time) {
 			e.size += int64(len(p))
 		}
 	}
+	t := e.topic
+	e.class = t.class
 	r.log.push(e)
 	for _, p := range r.peers {
-		if p.ready && p.cursor == nil {
-			p.cursor = e
+		if lane := &p.lanes[e.class]; p.ready && lane.cursor == nil {
+			lane.cursor = e
 		}
 	}
-	t := e.topic
 	t.retained = append(t.retained, e)
+	if t.index == nil {
+		t.index = make(map[place]*entry)
+	}
+	t.index[e.place()] = e
 	t.messages += e.count
 	t.bytes += e.size
 	ret := &r.cfg.Retention
 	for len(t.retained) > 0 && (t.messages > ret.Messages || t.bytes > ret.Bytes || now.Sub(t.retained[0].at) > ret.Age) {
-		r.expire(t)
+		r.unretain(t.retained[0])
 	}
-	for r.log.bytes > r.cfg.MaxLogBytes && r.log.head != nil {
-		oldest := r.log.head
-		if !oldest.retained {
-			r.remove(oldest)
-			continue
-		}
-		r.expire(oldest.topic) // the oldest of the log is the oldest of its topic
-		if !oldest.removed {
-			r.remove(oldest)
-		}
+	r.shed()
+	if len(t.retained) > 0 {
+		r.planDigest(t, now)
 	}
 }
 
-// expire ends the retention of the oldest envelope of a topic.
-func (r *router) expire(t *topicState) {
-	e := t.retained[0]
-	t.retained[0] = nil
-	t.retained = t.retained[1:]
+// unretain ends the retention of an envelope, usually the oldest of its topic.
+func (r *router) unretain(e *entry) {
+	t := e.topic
+	i := slices.Index(t.retained, e)
+	if i == 0 {
+		t.retained[0] = nil
+		t.retained = t.retained[1:]
+	} else {
+		t.retained = slices.Delete(t.retained, i, i+1)
+	}
+	if t.index[e.place()] == e {
+		delete(t.index, e.place())
+	}
 	t.messages -= e.count
 	t.bytes -= e.size
 	e.retained = false
@@ -294,44 +289,63 @@ func (r *router) expire(t *topicState) {
 
 // release removes what only cursors that are gone or stalled held.
 func (r *router) release() {
-	for e := r.log.head; e != nil && r.log.behind > 0; {
-		next := e.next
-		if !e.retained {
-			if r.held(e) {
-				return // and so is everything after it
+	for c := range r.log.lanes {
+		for e := r.log.lanes[c].head; e != nil && r.log.behind > 0; {
+			next := e.next
+			if !e.retained {
+				if r.held(e) {
+					break // and so is everything after it
+				}
+				r.remove(e)
 			}
-			r.remove(e)
+			e = next
 		}
-		e = next
 	}
 }
 
-// stall is told that a peer has taken nothing for a while: its cursor no longer
-// keeps anything in the log, nor publishers waiting.
+// stall is told that a peer has taken nothing for a while: its cursors no
+// longer keep anything in the log, nor publishers waiting.
 func (r *router) stall(p *peer) {
 	p.stalled = true
 	r.release()
 }
 
-// tick ends what has a time.
+// tick does what is due, and ends what has a time.
 func (r *router) tick(now time.Time) {
-	for _, t := range r.topics {
-		for len(t.retained) > 0 && now.Sub(t.retained[0].at) > r.cfg.Retention.Age {
-			r.expire(t)
+	r.agenda.run(now)
+	r.flushRequests()
+	if !now.Before(r.nextExpiry) {
+		r.nextExpiry = now.Add(r.expiry())
+		for _, t := range r.topics {
+			for len(t.retained) > 0 && now.Sub(t.retained[0].at) > r.cfg.Retention.Age {
+				r.unretain(t.retained[0])
+			}
+			r.forgetIfIdle(t)
 		}
-		r.forgetIfIdle(t)
 	}
 	r.tickKeys(now)
 }
 
+// expiry is how often retention is looked at.
+func (r *router) expiry() time.Duration { return max(r.cfg.Retention.Age/10, time.Second) }
+
 // interval is how soon the next tick is needed at the latest, 0 if not before
 // something happens.
-func (r *router) interval() time.Duration {
-	switch {
-	case len(r.keys.waiting) > 0:
-		return keyRetry
-	case r.log.head != nil:
-		return max(r.cfg.Retention.Age/10, time.Second)
+func (r *router) interval(now time.Time) time.Duration {
+	d := time.Duration(0)
+	sooner := func(next time.Duration) {
+		if next = max(next, time.Millisecond); d == 0 || next < d {
+			d = next
+		}
 	}
-	return 0
+	if at, ok := r.agenda.next(); ok {
+		sooner(at.Sub(now))
+	}
+	if len(r.keys.waiting) > 0 {
+		sooner(keyRetry)
+	}
+	if !r.log.empty() {
+		sooner(r.expiry())
+	}
+	return d
 }

@@ -20,8 +20,10 @@ const (
 	// remember.
 	maxPeerTopics = 4096
 	maxPeerHas    = 16384
-	// maxControl bounds control frames that wait for one neighbour.
-	maxControl = 256
+	// maxControl and maxControlBytes bound control frames that wait for one
+	// neighbour, beside those at the start of its connection.
+	maxControl      = 1024
+	maxControlBytes = 4 << 20
 	// freshFor is how old an envelope may be and still go out as live.
 	freshFor = 100 * time.Millisecond
 )
@@ -39,14 +41,28 @@ type router struct {
 	order   []identity.AgentID // of peers, to serve them in turn
 	log     log
 	keys    keyring
-	future  *lru[identity.AgentID, struct{}] // senders whose clock has been reported
+	agenda  agenda
+
+	priorities  map[TopicID]Priority
+	missing     int    // announced messages that are awaited, in all topics
+	uses        uint64 // of streams, counted to know the latest
+	asks        uint   // for gaps
+	connections uint32
+	nextExpiry  time.Time
+
+	future *lru[identity.AgentID, struct{}] // senders whose clock has been reported
 
 	deliveries []delivery
 	stats      Stats
 	// outside runs work that needs no state, such as verifying, and may let
 	// other calls in meanwhile.
 	outside func(func())
-	salt    [32]byte
+	// verify checks a signature with the public key of the sender. Tests with
+	// many routers may remember the result for all of them.
+	verify func(key []byte, env *envelope) bool
+	// lookup returns a key that this process has parsed lately.
+	lookup func(identity.AgentID) (key []byte, ok bool)
+	salt   [32]byte
 }
 
 // delivery is one message on its way to one subscription.
@@ -64,6 +80,19 @@ func newRouter(cfg Config) *router {
 		keys:    newKeyring(cfg.Key.Public()),
 		future:  newLRU[identity.AgentID, struct{}](256),
 		outside: func(f func()) { f() },
+
+		priorities: make(map[TopicID]Priority),
+	}
+	r.verify = func(raw []byte, env *envelope) bool {
+		key, err := identity.CachedPublicKey(raw)
+		return err == nil && env.verify(key, cfg.NetworkID)
+	}
+	r.lookup = func(id identity.AgentID) ([]byte, bool) {
+		key, ok := identity.LookupPublicKey(id)
+		if !ok {
+			return nil, false
+		}
+		return key.Bytes(), true
 	}
 	rand.Read(r.salt[:])
 	return r
@@ -75,35 +104,57 @@ func (r *router) handleFrame(from identity.AgentID, frame []byte, now time.Time)
 		r.stats.Oversize++
 		return
 	}
-	body := frame[1:]
+	p := r.peers[from]
+	if p == nil { // frames that were on their way when it went
+		r.stats.Strays++
+		return
+	}
 	var err error
-	switch frameType(frame[0]) {
-	case frameEnvelope:
-		r.handleEnvelope(from, body, 0, now)
-	case frameRetained:
-		var age time.Duration
-		if age, body, err = parseRetained(body); err == nil {
-			r.handleEnvelope(from, body, age, now)
-		}
+	switch body := frame[1:]; frameType(frame[0]) {
+	case frameEnvelope, frameRetained:
+		err = r.handleArrival(p, frameType(frame[0]), body, now)
 	case frameSubscribe:
-		err = r.handleSubscribe(from, body)
+		err = r.handleSubscribe(p, body, now)
 	case frameUnsubscribe:
-		err = r.handleUnsubscribe(from, body)
+		err = r.handleUnsubscribe(p, body, now)
 	case frameReady:
-		err = r.handleReady(from, body)
+		err = r.handleReady(p, body, now)
 	case frameKeyRequest:
-		err = r.handleKeyRequest(from, body)
+		err = r.handleKeyRequest(p, body)
 	case frameKey:
 		err = r.handleKey(body, now)
+	case frameIHave:
+		err = r.handleIHave(p, body, now)
+	case frameGraft:
+		err = r.handleGraft(p, body, now)
+	case framePrune:
+		err = r.handlePrune(p, body, now)
+	case frameIWant:
+		err = r.handleIWant(p, body, now)
+	case frameDigest:
+		err = r.handleDigest(p, body, now)
 	default:
 		r.stats.UnknownFrames++
 	}
 	if err != nil {
 		r.stats.BadFrames++
 	}
+	r.flushRequests()
 }
 
-func (r *router) handleEnvelope(from identity.AgentID, b []byte, age time.Duration, now time.Time) {
+func (r *router) handleArrival(p *peer, typ frameType, body []byte, now time.Time) error {
+	parse := parseRetained
+	if typ == frameEnvelope {
+		parse = parsePushed
+	}
+	a, b, err := parse(body)
+	if err == nil {
+		r.handleEnvelope(p.id, b, a, now)
+	}
+	return err
+}
+
+func (r *router) handleEnvelope(from identity.AgentID, b []byte, a arrival, now time.Time) {
 	env, err := parseEnvelope(b)
 	if err != nil {
 		switch wire.KindOf(err) {
@@ -116,44 +167,40 @@ func (r *router) handleEnvelope(from identity.AgentID, b []byte, age time.Durati
 		}
 		return
 	}
-	if r.refuse(env, now) {
+	if r.refuse(from, env, a, now) {
 		return
 	}
 	// A key that this process has parsed lately costs nothing; a known one some
 	// 60 µs; an unknown one has to be asked for.
 	raw, known := r.keys.get(env.sender)
 	if !known {
-		if p, ok := identity.LookupPublicKey(env.sender); ok {
-			raw, known = p.Bytes(), true
+		if raw, known = r.lookup(env.sender); known {
 			r.keys.put(env.sender, raw)
 		}
 	}
 	if !known {
-		r.await(from, env, b, age, now)
+		r.await(from, env, b, a, now)
 		return
 	}
 	var genuine bool
-	r.outside(func() {
-		key, err := identity.CachedPublicKey(raw)
-		genuine = err == nil && env.verify(key, r.cfg.NetworkID)
-	})
+	r.outside(func() { genuine = r.verify(raw, env) })
 	if !genuine {
 		r.stats.Forged++
 		return
 	}
 	// Another neighbour may have delivered the same meanwhile.
-	if r.refuse(env, now) {
+	if r.refuse(from, env, a, now) {
 		return
 	}
-	r.accept(from, env, age, now)
+	r.accept(from, env, a, now)
 }
 
 // refuse is everything that can be said without the signature. It counts what
 // it refuses.
-func (r *router) refuse(env *envelope, now time.Time) bool {
+func (r *router) refuse(from identity.AgentID, env *envelope, a arrival, now time.Time) bool {
 	t := r.topics[env.topic]
 	switch {
-	case r.cfg.NoRelay && (t == nil || len(t.subs) == 0):
+	case !r.takes(t):
 		r.stats.Unwanted++
 		return true
 	case env.time.Check(now, r.cfg.MaxAhead) != nil || wire.HLC(env.epoch).Check(now, r.cfg.MaxAhead) != nil:
@@ -175,6 +222,9 @@ func (r *router) refuse(env *envelope, now time.Time) bool {
 		return true
 	case seen != nil && seen.covers(env.first, env.last()):
 		r.stats.Duplicates++
+		if p := r.peers[from]; p != nil && a.pushed {
+			r.repeated(p, env, a, now)
+		}
 		return true
 	}
 	return false
@@ -192,15 +242,16 @@ func (r *router) reportFuture(env *envelope, now time.Time) {
 
 // accept takes in a verified envelope: remember, retain, deliver. What is
 // retained reaches the neighbours through their cursors.
-func (r *router) accept(from identity.AgentID, env *envelope, age time.Duration, now time.Time) {
+func (r *router) accept(from identity.AgentID, env *envelope, a arrival, now time.Time) {
 	// Make our clock later than what we have read; a time that is acceptable
 	// but too far ahead to follow is left alone.
 	_ = r.cfg.Clock.Observe(env.time, r.cfg.MaxAhead*3/4)
 	t := r.topic(env.topic)
-	seen := r.stream(t, env.sender).open(env.epoch)
+	stream := r.stream(t, env.sender).open(env.epoch)
+	seen := &stream.seen
 
-	frame := make([]byte, 0, 1+len(env.signed)+len(env.signature))
-	frame = append(frame, byte(frameEnvelope))
+	frame := make([]byte, 0, envelopeAt+len(env.signed)+len(env.signature))
+	frame = append(frame, byte(frameEnvelope), a.next())
 	frame = append(frame, env.signed...)
 	frame = append(frame, env.signature...)
 
@@ -211,7 +262,7 @@ func (r *router) accept(from identity.AgentID, env *envelope, age time.Duration,
 	if env.sender == r.own {
 		level = trust.Trusted
 	}
-	live := now.Add(-age)
+	live := now.Add(-a.age)
 	for i, payload := range env.payloads {
 		n := env.first + uint64(i)
 		if seen.has(n) { // a bundle that overlaps another
@@ -226,17 +277,63 @@ func (r *router) accept(from identity.AgentID, env *envelope, age time.Duration,
 		r.stats.Blocked++
 	}
 	seen.add(env.first, env.last())
-	r.retain(&entry{
-		frame: frame, topic: t, sender: env.sender, from: from,
+	stream.gaps.top = max(stream.gaps.top, env.last())
+	r.noticeGaps(t, env.sender, stream, now)
+	e := &entry{
+		frame: frame, topic: t, sender: env.sender, from: from, hops: a.hops,
 		epoch: env.epoch, first: env.first, count: len(env.payloads), time: env.time, at: live,
-	}, now)
+	}
+	r.arrived(from, e, a, now)
+	r.retain(e, now)
+}
+
+// arrived draws the conclusions from how a new envelope came.
+func (r *router) arrived(from identity.AgentID, e *entry, a arrival, now time.Time) {
+	t := e.topic
+	if e.sender != t.sender {
+		t.sender, t.mixed = e.sender, now
+	}
+	p := r.peers[from]
+	w := r.found(t, e.place())
+	if w != nil {
+		for _, h := range w.announcers {
+			e.knows(h.peer)
+		}
+		if !a.pushed && w.asked > 0 {
+			e.announced = w.since
+		}
+	}
+	if !a.pushed {
+		r.stats.Repaired++
+		return
+	}
+	if p != nil {
+		r.brought(p, t, now)
+	}
+	if w == nil || a.delayed {
+		return
+	}
+	t.late.note(now.Sub(w.since), now)
+	for _, h := range w.announcers {
+		r.shorten(t, p, e.hops, r.live(h.peer), h.hops, now)
+	}
+}
+
+// live returns a peer whose connection still is, or nil.
+func (r *router) live(p *peer) *peer {
+	if r.peers[p.id] == p {
+		return p
+	}
+	return nil
 }
 
 // publish takes in an envelope that this agent has just signed. frame is kept.
 // For a local topic there is no frame.
 func (r *router) publish(topic string, env *envelope, frame []byte, now time.Time) {
 	t := r.named(topic)
-	r.stream(t, env.sender).open(env.epoch).add(env.first, env.last())
+	stream := r.stream(t, env.sender).open(env.epoch)
+	stream.seen.add(env.first, env.last())
+	stream.gaps.top = max(stream.gaps.top, env.last())
 	for i, payload := range env.payloads {
 		r.deliver(t, payload, env, env.first+uint64(i), trust.Trusted, now)
 	}
@@ -280,7 +377,7 @@ func (r *router) deliverTo(s *Subscription, payload []byte, sender identity.Agen
 func (r *router) topic(id TopicID) *topicState {
 	t := r.topics[id]
 	if t == nil {
-		t = &topicState{id: id, streams: make(map[identity.AgentID]*stream)}
+		t = &topicState{id: id, streams: make(map[identity.AgentID]*stream), class: r.priorities[id].class()}
 		r.topics[id] = t
 	}
 	return t
@@ -288,7 +385,7 @@ func (r *router) topic(id TopicID) *topicState {
 
 func (r *router) named(name string) *topicState {
 	t := r.topic(r.topicID(name))
-	t.local = isLocal(name)
+	t.name, t.local = name, isLocal(name)
 	return t
 }
 
@@ -302,20 +399,26 @@ func (r *router) topicID(name string) TopicID {
 }
 
 func (r *router) forgetIfIdle(t *topicState) {
-	if len(t.subs) == 0 && len(t.streams) == 0 && len(t.retained) == 0 {
-		delete(r.topics, t.id)
+	if len(t.subs) > 0 || len(t.streams) > 0 || len(t.retained) > 0 || len(t.missing) > 0 || t.interested > 0 || t.telling {
+		return
+	}
+	delete(r.topics, t.id)
+	for _, p := range r.peers {
+		delete(p.links, t.id)
 	}
 }
 
 // stream returns the stream of a sender in a topic, made if needed, and marks
 // it as used.
 func (r *router) stream(t *topicState, sender identity.AgentID) *stream {
+	r.uses++
 	s := t.streams[sender]
 	if s != nil {
+		s.used = r.uses
 		r.streams.MoveToFront(s.lru)
 		return s
 	}
-	s = &stream{topic: t, sender: sender}
+	s = &stream{topic: t, sender: sender, used: r.uses}
 	s.lru = r.streams.PushFront(s)
 	t.streams[sender] = s
 	if r.streams.Len() > maxStreams {
@@ -344,11 +447,7 @@ func (r *router) subscribe(s *Subscription, now time.Time) {
 		}
 	}
 	if len(t.subs) == 1 && !t.local {
-		for _, f := range subscribeFrames([]interest{r.interest(t, true)}) {
-			for _, id := range r.order {
-				r.control(r.peers[id], f)
-			}
-		}
+		r.tell(t, now)
 	}
 }
 
@@ -366,7 +465,7 @@ func (r *router) replayTo(s *Subscription, e *entry) {
 	payloads := [][]byte(nil)
 	if e.local != nil {
 		payloads = e.local.payloads
-	} else if env, err := parseEnvelope(e.frame[1:]); err == nil {
+	} else if env, err := parseEnvelope(e.frame[envelopeAt:]); err == nil {
 		payloads = env.payloads
 	}
 	for i, p := range payloads {
@@ -374,7 +473,7 @@ func (r *router) replayTo(s *Subscription, e *entry) {
 	}
 }
 
-func (r *router) unsubscribe(s *Subscription) {
+func (r *router) unsubscribe(s *Subscription, now time.Time) {
 	t := s.state
 	for i, other := range t.subs {
 		if other == s {
@@ -385,26 +484,6 @@ func (r *router) unsubscribe(s *Subscription) {
 	if len(t.subs) > 0 || t.local {
 		return
 	}
-	for _, id := range r.order {
-		r.control(r.peers[id], unsubscribeFrame(t.id))
-	}
+	r.tell(t, now)
 	r.forgetIfIdle(t)
-}
-
-// interest is one topic as told to a neighbour.
-func (r *router) interest(t *topicState, wanted bool) interest {
-	in := interest{topic: t.id, wanted: wanted}
-	for sender, s := range t.streams {
-		for i := range s.epochs {
-			if len(in.streams) == maxFrameStreams {
-				return in
-			}
-			e := &s.epochs[i]
-			has := streamHas{sender: sender, epoch: e.epoch}
-			has.seen.floor = e.seen.floor
-			has.seen.spans = append(has.seen.spans, e.seen.spans...)
-			in.streams = append(in.streams, has)
-		}
-	}
-	return in
 }

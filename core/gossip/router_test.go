@@ -58,7 +58,7 @@ func TestForgedIsDropped(t *testing.T) {
 	_, frame := s.seal(pub, "t", 1, "one")
 	offsets := map[string]int{
 		"payload": bytes.LastIndex(frame[:len(frame)-identity.SignatureSize], []byte("one")),
-		"first":   2 + 32 + 32 + 8, "time": 2 + 32 + 32 + 8 + 1 + 7, "epoch": 2 + 32 + 32 + 7,
+		"first":   3 + 32 + 32 + 8, "time": 3 + 32 + 32 + 8 + 1 + 7, "epoch": 3 + 32 + 32 + 7,
 		"signature": len(frame) - 1,
 	}
 	for name, at := range offsets {
@@ -71,12 +71,12 @@ func TestForgedIsDropped(t *testing.T) {
 	t.Run("another author", func(t *testing.T) {
 		bad := bytes.Clone(frame)
 		own := s.routers[sub].own
-		copy(bad[2:], own[:])
+		copy(bad[3:], own[:])
 		require.Equal(t, Stats{Forged: 1}, s.inject(pub, sub, bad))
 	})
 	t.Run("a bundle cut down to one message", func(t *testing.T) {
 		_, bundle := s.seal(pub, "t", 1, "a", "b")
-		count := 2 + 32 + 32 + 8 + 1 + 8
+		count := 3 + 32 + 32 + 8 + 1 + 8
 		require.EqualValues(t, 2, bundle[count])
 		bad := append(bytes.Clone(bundle[:count]), 1, 1, 'a')
 		bad = append(bad, bundle[len(bundle)-identity.SignatureSize:]...)
@@ -91,7 +91,7 @@ func TestReplayIsDropped(t *testing.T) {
 	_, frame := s.seal(pub, "t", 1, "one")
 	s.inject(pub, sub, frame)
 	require.Equal(t, Stats{Duplicates: 1}, s.inject(pub, sub, frame))
-	require.Equal(t, Stats{Duplicates: 1}, s.inject(pub, sub, appendRetained(frame, 0)), "nor as a retained one")
+	require.Equal(t, Stats{Duplicates: 1}, s.inject(pub, sub, appendRetained(frame, 0, true)), "nor as a retained one")
 	require.Equal(t, []string{"one"}, s.texts(sub))
 }
 
@@ -145,7 +145,7 @@ func TestWrongTopicIsDropped(t *testing.T) {
 	s, pub, sub := pair(t)
 	_, frame := s.seal(pub, "other", 1, "one")
 	want := NewTopicID(testNetwork, "t")
-	copy(frame[2+32:], want[:])
+	copy(frame[3+32:], want[:])
 	require.Equal(t, Stats{Forged: 1}, s.inject(pub, sub, frame), "moved to another topic")
 
 	// A node that does not relay takes nothing that it did not subscribe.
@@ -199,7 +199,7 @@ func TestFutureIsDroppedAndReportedOnce(t *testing.T) {
 func TestUnknownVersionIsDropped(t *testing.T) {
 	s, pub, sub := pair(t)
 	_, frame := s.seal(pub, "t", 1, "one")
-	frame[1] = 2
+	frame[2] = 2
 	require.Equal(t, Stats{Unsupported: 1}, s.inject(pub, sub, frame))
 }
 
@@ -212,11 +212,11 @@ func TestBrokenFramesAreCounted(t *testing.T) {
 	}
 	_, frame := s.seal(pub, "t", 1, "one")
 	for cut := range len(frame) - 1 {
-		if cut%97 != 0 && cut > 90 && cut < len(frame)-5 {
+		if cut%97 != 0 && cut > 91 && cut < len(frame)-5 {
 			continue
 		}
 		d := s.inject(pub, sub, frame[:1+cut])
-		require.EqualValues(t, 1, d.Malformed+d.Forged, "cut to %d bytes: %+v", cut, d)
+		require.EqualValues(t, 1, d.Malformed+d.Forged+d.BadFrames, "cut to %d bytes: %+v", cut, d)
 	}
 	require.Equal(t, Stats{Malformed: 1}, s.inject(pub, sub, append(bytes.Clone(frame), 0)))
 	require.Empty(t, s.texts(sub))
@@ -401,7 +401,7 @@ func TestRetentionIsBounded(t *testing.T) {
 		require.Equal(t, []string{"young"}, late(s, a))
 		s.now = s.now.Add(10 * time.Minute)
 		s.routers[a].tick(s.now)
-		require.Nil(t, s.routers[a].log.head)
+		require.True(t, s.routers[a].log.empty())
 		require.Zero(t, s.routers[a].log.bytes)
 	})
 	t.Run("age adds up over relays", func(t *testing.T) {
@@ -413,7 +413,7 @@ func TestRetentionIsBounded(t *testing.T) {
 		s.settle()
 		s.now = s.now.Add(2 * time.Minute)
 		s.routers[b].tick(s.now)
-		require.Nil(t, s.routers[b].log.head)
+		require.True(t, s.routers[b].log.empty())
 	})
 	t.Run("all topics together", func(t *testing.T) {
 		s := newSim(t)
@@ -441,7 +441,7 @@ func TestInterestDecidesWhatALeafGets(t *testing.T) {
 	require.Equal(t, []string{"wanted"}, s.texts(leaf))
 	require.EqualValues(t, 1, s.routers[a].stats.Forwarded)
 
-	s.routers[leaf].unsubscribe(sub)
+	s.routers[leaf].unsubscribe(sub, s.now)
 	s.settle()
 	s.publish(a, "t", 2, "no longer wanted")
 	s.settle()
@@ -579,7 +579,7 @@ func TestWaitingForKeysIsBounded(t *testing.T) {
 	overflows := 0
 	for i := range maxAwaitingPeer + 50 {
 		invented := bytes.Clone(frame)
-		invented[2], invented[3], invented[4] = byte(i), byte(i>>8), 0xEE
+		invented[3], invented[4], invented[5] = byte(i), byte(i>>8), 0xEE
 		overflows += int(s.inject(pub, sub, invented).KeyOverflows)
 	}
 	require.Equal(t, 50, overflows)
@@ -636,7 +636,7 @@ func TestForgottenStreamsAreBounded(t *testing.T) {
 	for i := range maxStreams + 10 {
 		var id identity.AgentID
 		id[0], id[1], id[2] = byte(i), byte(i>>8), byte(i>>16)
-		r.stream(topic, id).open(1).add(1, 1)
+		r.stream(topic, id).open(1).seen.add(1, 1)
 	}
 	require.Equal(t, maxStreams, r.streams.Len())
 	require.Len(t, topic.streams, maxStreams)
@@ -724,4 +724,31 @@ func TestRouterProperties(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFramesOfStrangersAreDropped(t *testing.T) {
+	s, pub, sub := pair(t)
+	s.disconnect(pub, sub)
+	_, frame := s.seal(pub, "t", 1, "late")
+	for _, f := range [][]byte{frame, readyFrame(true), pruneFrame(TopicID{})} {
+		s.routers[sub].handleFrame(s.routers[pub].own, f, s.now)
+	}
+	require.EqualValues(t, 3, s.routers[sub].stats.Strays)
+	require.Empty(t, s.texts(sub))
+}
+
+func TestControlForOneThatDoesNotReadIsBounded(t *testing.T) {
+	s, a, b := pair(t)
+	r := s.routers[a]
+	p := r.peers[s.routers[b].own]
+	for range 2 * maxControl {
+		r.control(p, make([]byte, 1000))
+	}
+	require.Len(t, p.control, maxControl)
+	require.EqualValues(t, maxControl, r.stats.ControlDropped)
+	p.control, p.controlBytes = nil, 0
+	for range 10 {
+		r.control(p, make([]byte, maxControlBytes/4))
+	}
+	require.Len(t, p.control, 5)
 }

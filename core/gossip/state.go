@@ -17,6 +17,24 @@ type topicState struct {
 	retained []*entry // oldest first
 	messages int      // in retained
 	bytes    int64    // in retained
+	class    int      // of its priority
+	name     string   // if it was used here
+
+	index      map[place]*entry // of retained
+	interested int              // peers that want it for themselves or others
+	interest   time.Time        // when peers were told of a change of it last
+	telling    bool             // they will be told of another
+	missing    map[place]*missing
+	late       lateness
+	grafted    time.Time        // when GRAFT was sent last
+	looped     time.Time        // when the first duplicate was pushed
+	mixed      time.Time        // when a message of another sender than the one before came last
+	sender     identity.AgentID // of the last message
+	digesting  bool             // the next digest is planned
+	optimise   struct {
+		pause time.Duration
+		until time.Time
+	}
 }
 
 // stream is which messages of one sender in one topic have been accepted. It
@@ -27,16 +45,29 @@ type stream struct {
 	sender identity.AgentID
 	epochs []epochSeen // ascending
 	lru    *list.Element
+	used   uint64 // greater is later
 }
 
 type epochSeen struct {
 	epoch uint64
 	seen  ranges
+	gaps  gaps
 }
 
 // maxEpochs bounds how many processes of one sender are told apart. Anything
 // older than the oldest is a replay.
 const maxEpochs = 4
+
+// epoch returns the state of one epoch, or nil.
+func (s *stream) epoch(epoch uint64) *epochSeen {
+	if s == nil {
+		return nil
+	}
+	if i, found := s.search(epoch); found {
+		return &s.epochs[i]
+	}
+	return nil
+}
 
 // seen returns the set of one epoch, or nil; old says that the epoch is older
 // than all that are remembered and there is no room for more.
@@ -60,9 +91,9 @@ func (s *stream) search(epoch uint64) (int, bool) {
 	})
 }
 
-// open returns the set of one epoch, which must not be old, and makes it if
+// open returns the state of one epoch, which must not be old, and makes it if
 // needed.
-func (s *stream) open(epoch uint64) *ranges {
+func (s *stream) open(epoch uint64) *epochSeen {
 	i, found := s.search(epoch)
 	if !found {
 		if len(s.epochs) == maxEpochs {
@@ -71,26 +102,45 @@ func (s *stream) open(epoch uint64) *ranges {
 		}
 		s.epochs = slices.Insert(s.epochs, i, epochSeen{epoch: epoch})
 	}
-	return &s.epochs[i].seen
+	return &s.epochs[i]
 }
 
 // peer is one neighbour with a connection.
 type peer struct {
 	id     identity.AgentID
-	ready  bool // its interest is known
-	relay  bool // it takes every topic
-	topics map[TopicID]struct{}
+	number uint32 // of the connection, from 1
+	ready  bool   // its interest is known
+	relay  bool   // it takes every topic
+	wants  int    // topics
+	wild   bool   // it wants more topics than we keep in mind, so it counts as wanting all
+	links  map[TopicID]*link
 	has    map[streamKey]ranges // told before ready
 
-	control  [][]byte
-	backfill []*entry // retained envelopes that it lacks, to be sent before those at the cursor
-	cursor   *entry   // nil: up to date
-	stalled  bool     // takes nothing for so long that its cursor holds nothing any more
+	control      [][]byte
+	controlBytes int
+	lanes        [classes]lane
+	queued       map[*entry]struct{} // in a backfill
+	queuedBytes  int64
+	announcing   []*entry  // to be announced
+	announceAt   time.Time // when they are; zero: nothing is planned
+	grafting     []mark    // to be asked for at the end of this tick or frame
+	wanting      []mark    // likewise, without a change of links
+	waiting      int       // messages that it announced first and that are missing
+	stalled      bool      // takes nothing for so long that its cursors hold nothing any more
+	answers      budget    // bytes of answers that it may still cause
+	requests     budget    // requests that it may still make
 
 	// The last offer was refused for want of room; it is not repeated until a
 	// timer or the Sender says so.
 	refusing      bool
-	refusingSince time.Time
+	refusedAt     time.Time
+	refusingSince time.Time // when it took something last
+}
+
+// lane is what a peer is sent of one class.
+type lane struct {
+	backfill []*entry // answers and what it lacks, to be sent before what is at the cursor
+	cursor   *entry   // nil: up to date
 }
 
 type streamKey struct {

@@ -27,10 +27,28 @@ type Stats struct {
 	Forwarded   uint64 // sent to a peer, each counted
 	PeerDropped uint64 // not sent to a peer because it was too far behind, each counted
 	Expired     uint64 // left retention
+	Shed        uint64 // left the log because it was full
+	Repaired    uint64 // came as answers or replays, not by a push
+	Answered    uint64 // queued as answers or replays for a peer, each counted
+
+	// Links and announcements.
+	Pruned          uint64 // links made lazy from here
+	Grafted         uint64 // links made eager by the neighbour
+	OptimisedLinks  uint64 // links exchanged for shorter ones
+	IHaveSent       uint64 // announcements, each counted
+	IHaveReceived   uint64
+	IHaveDropped    uint64 // announcements that are impossible, unwanted, or too many
+	GraftsSent      uint64 // frames
+	IWantSent       uint64 // frames
+	DigestsSent     uint64 // frames
+	GapsGivenUp     uint64 // gaps and announced messages that no neighbour could fill
+	RequestsRefused uint64 // came too often from one neighbour
+	AnswersRefused  uint64 // envelopes, asked for too often by one neighbour
 
 	// Frames.
 	BadFrames      uint64 // control frames that do not parse
 	UnknownFrames  uint64 // of an unknown type
+	Strays         uint64 // of a neighbour that is not connected
 	ControlDropped uint64 // control frames for a peer that takes none
 	KeyRequests    uint64 // sent
 	KeysServed     uint64 // sent
@@ -40,6 +58,9 @@ type Stats struct {
 	Topics        int
 	Subscriptions int
 	Peers         int
+	EagerLinks    int // topics times neighbours that messages are pushed to
+	LazyLinks     int // topics times neighbours that messages are announced to
+	Missing       int // announced messages that are awaited
 	Streams       int
 	Retained      int // envelopes
 	RetainedBytes int64

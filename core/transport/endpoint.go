@@ -85,6 +85,8 @@ type EndpointStats struct {
 	// SocketErrors counts errors of the socket that pass: ICMP messages, and
 	// packets lost since the kernel was short of memory.
 	SocketErrors uint64
+	// BytesSent and BytesReceived are UDP payload, whatever for.
+	BytesSent, BytesReceived uint64
 }
 
 // Listen opens the socket and starts to accept.
@@ -216,6 +218,8 @@ func (e *Endpoint) Stats() EndpointStats {
 		Dials:         e.stats.dials.Load(),
 		Failed:        e.stats.failedDials.Load(),
 		SocketErrors:  e.socket.readErrors.Load() + e.socket.writeErrors.Load(),
+		BytesSent:     e.socket.sent.Load(),
+		BytesReceived: e.socket.received.Load(),
 	}
 }
 

@@ -24,6 +24,7 @@ type socket struct {
 	asked atomic.Int32 // for a descriptor
 
 	readErrors, writeErrors atomic.Uint64 // that were passed over
+	received, sent          atomic.Uint64 // bytes of UDP payload
 }
 
 // batchReader is what quic-go reads from: recvmmsg where there is one.
@@ -56,6 +57,11 @@ func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	for {
 		n, err := s.batch.ReadBatch(ms, flags)
 		if err == nil || !isOneOf(err, passingReads) {
+			bytes := 0
+			for i := range max(n, 0) {
+				bytes += ms[i].N
+			}
+			s.received.Add(uint64(bytes))
 			return n, err
 		}
 		s.readErrors.Add(1)
@@ -72,6 +78,7 @@ func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (int, int, error)
 		s.writeErrors.Add(1)
 		return len(b), len(oob), nil
 	}
+	s.sent.Add(uint64(max(n, 0)))
 	return n, oobn, err
 }
 

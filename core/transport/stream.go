@@ -17,12 +17,16 @@ const (
 	KindControl    StreamKind = 0x01 // the hello
 	KindDirect     StreamKind = 0x10 // one direction of a direct session
 	KindDirectBody StreamKind = 0x11 // one large direct body
-	KindGossip     StreamKind = 0x20 // gossip frames
+	KindGossip     StreamKind = 0x20 // topic messages
+
+	// KindGossipControl carries the small frames of gossip and of the overlay, which must not
+	// wait behind messages.
+	KindGossipControl StreamKind = 0x21
 )
 
 func (k StreamKind) known() bool {
 	switch k {
-	case KindDirect, KindDirectBody, KindGossip:
+	case KindDirect, KindDirectBody, KindGossip, KindGossipControl:
 		return true
 	}
 	return false // a second hello on one connection is unknown too

@@ -3,29 +3,34 @@ package x0x
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/direct"
 	"github.com/saorsa-labs/x0x-go/core/gossip"
+	"github.com/saorsa-labs/x0x-go/core/membership"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
 // handler hands connections and streams from transport to the rooms. It implements
 // transport.Handler.
-type handler struct{ a *Agent }
+type handler struct {
+	a       *Agent
+	overlay *overlay
+}
 
 // ConnUp is called for each new connection before any of its streams.
 func (h handler) ConnUp(c *transport.Conn) {
 	h.a.links.up(c)
 	h.a.direct.LinkUp(link{c})
-	h.a.gossip.PeerUp(c.AgentID())
+	h.overlay.peerUp(c)
 }
 
 // ConnDown is called when a connection is gone.
 func (h handler) ConnDown(c *transport.Conn, err error) {
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
-		h.a.gossip.PeerDown(c.AgentID())
+		h.overlay.peerDown(c.AgentID())
 	}
 }
 
@@ -34,16 +39,17 @@ func (h handler) Stream(c *transport.Conn, kind transport.StreamKind, s transpor
 	switch kind {
 	case transport.KindDirect, transport.KindDirectBody:
 		h.a.direct.HandleStream(link{c}, byte(kind), s)
-	case transport.KindGossip:
+	case transport.KindGossip, transport.KindGossipControl:
 		h.topics(c, s)
 	}
 }
 
-// topics reads gossip frames until the stream ends. What cannot be a frame ends the
-// connection, since its sender proved that it does not speak the protocol.
+// topics reads frames of gossip and of the overlay until the stream ends. What cannot be a
+// frame ends the connection, since its sender proved that it does not speak the protocol.
 func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 	r := wire.NewFrameReader(s, gossip.MaxFrame)
 	var frame []byte
+	var heard time.Time // when the overlay was last told that the peer is alive
 	for {
 		typ, body, err := r.Next()
 		if err != nil {
@@ -52,7 +58,17 @@ func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 			}
 			return
 		}
-		frame = append(append(frame[:0], typ), body...) // gossip keeps nothing of it
+		frame = append(append(frame[:0], typ), body...) // nobody keeps anything of it
+		if membership.IsFrame(typ) {
+			if err := h.overlay.handleFrame(c.AgentID(), frame); err != nil {
+				h.a.log.Debug("overlay frame refused", "peer", c.AgentID().Short(), "error", err)
+			}
+			continue
+		}
+		if now := time.Now(); now.Sub(heard) > heardPause {
+			heard = now
+			h.overlay.heard(c.AgentID())
+		}
 		h.a.gossip.HandleFrame(c.AgentID(), frame)
 		if cap(frame) > 64<<10 {
 			frame = nil // one large message must not pin its size for ever

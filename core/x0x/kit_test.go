@@ -28,8 +28,11 @@ type kit struct {
 	dir string
 }
 
-func newKit(t *testing.T) *kit {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+func newKit(t *testing.T) *kit { return newKitFor(t, time.Minute) }
+
+// newKitFor is newKit for a test that may take longer.
+func newKitFor(t *testing.T, d time.Duration) *kit {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)
 	dir := t.TempDir()
 	require.NoError(t, os.Chmod(dir, 0o700))

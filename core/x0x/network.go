@@ -38,6 +38,7 @@ type network struct {
 	agent     *Agent
 	endpoint  *transport.Endpoint
 	peers     *transport.Peers
+	overlay   *overlay
 	registry  *discovery.Registry // nil without local discovery
 	bootstrap []*bootstrapHost
 	tasks     *task.Group
@@ -85,7 +86,8 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 		n.cancel()
 		return err
 	}
-	n.peers = transport.NewPeers(n.endpoint, handler{a}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
+	n.overlay = newOverlay(n)
+	n.peers = transport.NewPeers(n.endpoint, handler{a, n.overlay}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
 	if !a.opts.NoLocalDiscovery {
 		n.registry, err = discovery.OpenRegistry(discovery.RegistryOptions{
 			RuntimeDir: a.opts.RuntimeDir, Euid: os.Geteuid(), NetworkID: a.opts.NetworkID,
@@ -100,6 +102,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	a.net.Store(n) // from here on others use it, and none of its fields changes
 	n.look(pass)
 	n.tasks.Go("look again", n.lookLoop)
+	n.tasks.Go("overlay", n.overlay.run)
 	a.dials.wantAll() // messages of sessions that outlived the last network
 	a.log.Info("joined", "agent", a.AgentID(), "network", a.opts.NetworkID, "address", n.endpoint.Addr(), "peers", n.peers.Connected())
 	if a.ctx.Err() != nil {
@@ -134,6 +137,7 @@ func (a *Agent) LeaveNetwork(ctx context.Context) error {
 func (n *network) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
+	n.overlay.leave()
 	n.cancel()
 	if n.registry != nil {
 		if err := n.registry.Close(); err != nil {

@@ -69,6 +69,13 @@ type Options struct {
 	EventLimit int
 	// MaxPeers bounds connections (1,024); further ones are refused.
 	MaxPeers int
+	// ActivePeers is how many of them topics go through (6), and PassivePeers how many agents
+	// are remembered to take the place of one that is lost (30).
+	ActivePeers, PassivePeers int
+	// MaxPeersPerAddress bounds the active peers at one IPv4 address or IPv6 /64 (3), so that
+	// one machine with many identities cannot surround this agent; negative is no bound.
+	// Agents on this machine do not count.
+	MaxPeersPerAddress int
 	// MaxOperations bounds asynchronous operations in flight (4,096); further ones are ErrBusy.
 	MaxOperations int
 
@@ -111,6 +118,8 @@ func (o Options) withDefaults() (Options, error) {
 		{&o.InboxMessages, 1024, "inbox messages"},
 		{&o.EventLimit, 1024, "event limit"},
 		{&o.MaxPeers, 1024, "maximum of peers"},
+		{&o.ActivePeers, 6, "active peers"},
+		{&o.PassivePeers, 30, "passive peers"},
 		{&o.MaxOperations, 4096, "maximum of operations"},
 	} {
 		if *n.n < 0 {
@@ -119,6 +128,9 @@ func (o Options) withDefaults() (Options, error) {
 		if *n.n == 0 {
 			*n.n = n.v
 		}
+	}
+	if o.MaxPeersPerAddress == 0 {
+		o.MaxPeersPerAddress = 3
 	}
 	if o.InboxBytes < 0 {
 		return o, wire.Errorf(wire.KindInvalidArgument, op, "inbox bytes is negative")

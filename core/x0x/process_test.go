@@ -29,10 +29,11 @@ type childConfig struct {
 	NetworkID, RuntimeDir string
 	Key                   byte // of the identity, so that a new process can have the same
 	InboxMessages         int
+	Queue                 int // messages that a subscription holds; 0 is the default
 }
 
 type command struct {
-	Do    string // recv, send, subscribe, next, publish, stats, stop
+	Do    string // recv, send, subscribe, next, publish, gather, stats
 	To    AgentID
 	Topic string
 	Count int
@@ -43,9 +44,16 @@ type answer struct {
 	Agent   AgentID
 	Machine MachineID
 	Stats   map[string]uint64
-	Got     uint64 // messages of the subscription so far
-	Lagged  uint64 // and those that it told to be missing
+	Active  []AgentID // its neighbours in the overlay
+	Got     uint64    // messages of the subscription so far
+	Lagged  uint64    // and those that it told to be missing
 	Error   string
+}
+
+// position names one message of a topic.
+type position struct {
+	sender          AgentID
+	epoch, sequence uint64
 }
 
 // numbered is a payload that starts with its number.
@@ -82,7 +90,9 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 	commands := json.NewDecoder(in)
 	received := 0
 	seen := map[int]bool{}
-	var topic answer // the sums of next
+	var topic, all answer // the sums of next and gather
+	gathered := map[position]bool{}
+	published := 0
 	var sub *Subscription
 	for {
 		var cmd command
@@ -112,7 +122,7 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 					}
 				}
 			case "subscribe":
-				sub, err = a.Subscribe(cmd.Topic, SubscribeOptions{})
+				sub, err = a.Subscribe(cmd.Topic, SubscribeOptions{MaxMessages: c.Queue})
 				return err
 			case "next": // messages until number Count-1 has come and nothing more is there
 				for last := false; !last || r.Got+r.Lagged < a.Stats()["gossip.delivered"]; {
@@ -132,8 +142,34 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 					}
 				}
 				topic = r
+			case "publish": // Count messages of a topic, numbered on from the last
+				for range cmd.Count {
+					if err := a.Publish(ctx, cmd.Topic, numbered(published, cmd.Size)); err != nil {
+						return err
+					}
+					published++
+				}
+			case "gather": // Count messages of the subscription in all, each once, whoever sent them
+				for all.Got+all.Lagged < uint64(cmd.Count) {
+					wait, cancel := context.WithTimeout(ctx, 30*time.Second)
+					m, err := sub.Recv(wait)
+					cancel()
+					var lag *LaggedError
+					switch {
+					case errors.As(err, &lag):
+						all.Lagged += lag.Lag.Count
+					case err != nil:
+						return fmt.Errorf("after %d of %d messages: %w (%v)", all.Got, cmd.Count, err, a.Stats())
+					case gathered[position{m.Sender, m.Epoch, m.Sequence}]:
+						return fmt.Errorf("%s %d.%d came twice", m.Sender.Short(), m.Epoch, m.Sequence)
+					default:
+						gathered[position{m.Sender, m.Epoch, m.Sequence}] = true
+						all.Got++
+					}
+				}
+				r.Got, r.Lagged = all.Got, all.Lagged
 			case "stats":
-				r.Stats = a.Stats()
+				r.Stats, r.Active = a.Stats(), a.net.Load().overlay.active()
 			default:
 				return fmt.Errorf("unknown command %q", cmd.Do)
 			}

@@ -23,7 +23,7 @@ func (a *Agent) startRooms() {
 	})
 	a.inbox.box = a.direct.Inbox()
 	a.gossip = gossip.New(gossip.Config{
-		Key: a.keys.agent, NetworkID: a.opts.NetworkID, Sender: a.links,
+		Key: a.keys.agent, NetworkID: a.opts.NetworkID, Sender: a.links, RTT: a.links.rtt,
 		Policy: a.judgeTopic, NoRelay: a.opts.NoRelay,
 		Logger: a.log, OnPanic: a.panicked,
 	})

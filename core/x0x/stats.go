@@ -38,6 +38,8 @@ func (a *Agent) Stats() map[string]uint64 {
 	if n := a.net.Load(); n != nil {
 		add("transport", counters(n.endpoint.Stats()))
 		add("peers", counters(n.peers.Stats()))
+		add("overlay", counters(n.overlay.stats()))
+		s["overlay.frames_dropped"] = n.overlay.dropped.Load()
 	}
 	return s
 }

@@ -12,16 +12,19 @@ import (
 )
 
 const (
-	// linkBytes bounds what waits for one peer beside what QUIC has in flight. It need not be
-	// large: gossip keeps what a slow peer has not taken, and offers it again when there is room.
-	linkBytes = 256 << 10
+	// laneBytes bounds what waits for one peer beside what QUIC has in flight, by class. It need
+	// not be large: gossip keeps what a slow peer has not taken, and offers it again when there
+	// is room.
+	controlBytes = 128 << 10
+	bulkBytes    = 256 << 10
 	// linkWrite bounds one write to a peer that has stopped reading: beyond it the connection
 	// is given up and redialled, and gossip synchronises anew.
 	linkWrite = 30 * time.Second
 )
 
-// topicLinks carries gossip frames to the connected peers, on one unidirectional stream per
-// connection. It implements gossip.Sender.
+// topicLinks carries the frames of gossip and of the overlay to the connected peers, on two
+// unidirectional streams per connection, so that control frames never wait behind messages.
+// It implements gossip.Sender.
 type topicLinks struct {
 	agent   *Agent
 	refused atomic.Uint64 // frames not taken for lack of room; gossip offers them again
@@ -31,11 +34,20 @@ type topicLinks struct {
 	links map[AgentID]*topicLink
 }
 
-// topicLink is the queue for one peer. A goroutine writes it while it is not empty, so an idle
-// peer costs none.
+// topicLink is the way to one peer, with a lane for each class.
 type topicLink struct {
-	owner *topicLinks
-	conn  *transport.Conn
+	owner   *topicLinks
+	conn    *transport.Conn
+	control lane
+	bulk    lane
+}
+
+// lane is a queue and its stream. A goroutine writes it while it is not empty, so an idle peer
+// costs none.
+type lane struct {
+	link *topicLink
+	kind transport.StreamKind
+	most int
 
 	mu       sync.Mutex
 	waiting  []byte // frames, ready to be written
@@ -53,9 +65,12 @@ func newTopicLinks(a *Agent) *topicLinks {
 // up makes conn the way to its agent; what waited for an older connection is dropped, since
 // gossip synchronises anew with a peer that comes up.
 func (t *topicLinks) up(conn *transport.Conn) {
+	l := &topicLink{owner: t, conn: conn}
+	l.control = lane{link: l, kind: transport.KindGossipControl, most: controlBytes}
+	l.bulk = lane{link: l, kind: transport.KindGossip, most: bulkBytes}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.links[conn.AgentID()] = &topicLink{owner: t, conn: conn}
+	t.links[conn.AgentID()] = l
 }
 
 // down forgets conn, and reports whether it was the way to its agent.
@@ -70,47 +85,56 @@ func (t *topicLinks) down(conn *transport.Conn) bool {
 	return true
 }
 
-// Peers returns the agents that frames can be sent to.
-func (t *topicLinks) Peers() []AgentID {
+// rtt returns the round-trip time to a peer, 0 if it is not known.
+func (t *topicLinks) rtt(id AgentID) time.Duration {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	ids := make([]AgentID, 0, len(t.links))
-	for id := range t.links {
-		ids = append(ids, id)
+	l := t.links[id]
+	t.mu.Unlock()
+	if l == nil {
+		return 0
 	}
-	return ids
+	return l.conn.RTT()
 }
 
+// Peers returns nobody: the overlay says who is a neighbour.
+func (t *topicLinks) Peers() []AgentID { return nil }
+
 // Send queues one frame. It never waits; false means that there is no room.
-func (t *topicLinks) Send(to AgentID, _ gossip.Class, frame []byte) bool {
+func (t *topicLinks) Send(to AgentID, class gossip.Class, frame []byte) bool {
 	t.mu.Lock()
 	l := t.links[to]
 	t.mu.Unlock()
-	if l == nil || !l.push(frame) {
-		t.refused.Add(1)
-		return false
+	if l != nil {
+		lane := &l.bulk
+		if class == gossip.ClassControl {
+			lane = &l.control
+		}
+		if lane.push(frame) {
+			return true
+		}
 	}
-	return true
+	t.refused.Add(1)
+	return false
 }
 
-func (l *topicLink) push(frame []byte) bool {
+func (l *lane) push(frame []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.broken || len(l.waiting) > 0 && len(l.waiting)+len(frame) > linkBytes {
+	if l.broken || len(l.waiting) > 0 && len(l.waiting)+len(frame) > l.most {
 		l.refusing = true
 		return false
 	}
 	l.waiting = wire.AppendFrame(l.waiting, frame[0], frame[1:])
 	if !l.writing {
-		l.writing = l.owner.agent.tasks.Go("topic link", l.write)
+		l.writing = l.link.owner.agent.tasks.Go("topic link", l.write)
 		return l.writing
 	}
 	return true
 }
 
 // write empties the queue, everything that waits at a time, and ends.
-func (l *topicLink) write() {
-	ctx := l.owner.agent.ctx
+func (l *lane) write() {
+	agent, conn := l.link.owner.agent, l.link.conn
 	for {
 		l.mu.Lock()
 		batch := l.waiting
@@ -122,7 +146,7 @@ func (l *topicLink) write() {
 		l.waiting, l.spare = l.spare[:0], nil
 		l.mu.Unlock()
 
-		err := l.open(ctx)
+		err := l.open(agent.ctx)
 		if err == nil {
 			l.stream.SetWriteDeadline(time.Now().Add(linkWrite))
 			_, err = l.stream.Write(batch)
@@ -137,13 +161,13 @@ func (l *topicLink) write() {
 		l.mu.Unlock()
 		if err != nil {
 			// The connection is gone, or its peer does not read topics any more.
-			l.owner.agent.log.Debug("topic link lost", "peer", l.conn.AgentID().Short(), "error", err)
+			agent.log.Debug("topic link lost", "peer", conn.AgentID().Short(), "error", err)
 			l.lost(err)
 			continue
 		}
-		l.owner.sent.Add(uint64(len(batch)))
+		l.link.owner.sent.Add(uint64(len(batch)))
 		if ready {
-			l.owner.agent.gossip.PeerReady(l.conn.AgentID())
+			agent.gossip.PeerReady(conn.AgentID())
 		}
 	}
 }
@@ -151,22 +175,22 @@ func (l *topicLink) write() {
 // lost ends a connection that carries topics no more, though it may carry the rest: it is
 // redialled, and gossip synchronises anew. One that another is about to replace has no
 // stream to offer, and ends without help.
-func (l *topicLink) lost(err error) {
+func (l *lane) lost(err error) {
 	if l.stream != nil {
 		l.stream.Cancel(0)
 	}
 	if l.stream != nil || wire.KindOf(err) == wire.KindTimeout {
-		l.conn.Close(transport.CloseSilent, "topics are not read")
+		l.link.conn.Close(transport.CloseSilent, "topics are not read")
 	}
 }
 
-func (l *topicLink) open(ctx context.Context) error {
+func (l *lane) open(ctx context.Context) error {
 	if l.stream != nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, linkWrite)
 	defer cancel()
-	s, err := l.conn.OpenUni(ctx, transport.KindGossip)
+	s, err := l.link.conn.OpenUni(ctx, l.kind)
 	if err == nil {
 		l.stream = s
 	}

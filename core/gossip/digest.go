@@ -1,0 +1,175 @@
+package gossip
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/wire"
+)
+
+// planDigest sees to it that neighbours are told from time to time what is
+// retained of a topic, one of them each time. That ends whatever a fault has
+// begun: nobody who is connected lacks for long what another has.
+func (r *router) planDigest(t *topicState, now time.Time) {
+	if t.digesting || t.local || r.cfg.DigestPeriod < 0 {
+		return
+	}
+	t.digesting = true
+	wait := r.cfg.DigestPeriod/2 + time.Duration(r.cfg.Rand.Int64N(int64(r.cfg.DigestPeriod)))
+	r.agenda.add(now.Add(wait), func(now time.Time) {
+		t.digesting = false
+		if len(t.retained) == 0 {
+			return
+		}
+		var ask []*peer
+		for _, id := range r.order {
+			if p := r.peers[id]; r.carries(p, t) {
+				ask = append(ask, p)
+			}
+		}
+		if len(ask) > 0 {
+			p := ask[r.cfg.Rand.IntN(len(ask))]
+			for _, f := range digestFrames(retainedMarks(t, t.retained), digestWhole) {
+				r.stats.DigestsSent++
+				r.control(p, f)
+			}
+		}
+		r.planDigest(t, now)
+	})
+}
+
+// retainedMarks says which positions some envelopes hold, in few marks.
+func retainedMarks(t *topicState, entries []*entry) []mark {
+	list := make([]mark, 0, len(entries))
+	for _, e := range entries {
+		list = append(list, mark{topic: t.id, sender: e.sender, epoch: e.epoch, from: e.first, to: e.last()})
+	}
+	slices.SortFunc(list, compareMarks)
+	joined := list[:0]
+	for _, m := range list {
+		if n := len(joined); n > 0 && joined[n-1].sameStream(&m) && m.from <= joined[n-1].to+1 {
+			joined[n-1].to = max(joined[n-1].to, m.to)
+			continue
+		}
+		joined = append(joined, m)
+	}
+	return joined
+}
+
+// digestKind says what follows from what a digest does not mention.
+type digestKind uint8
+
+const (
+	digestWhole  digestKind = iota // its sender lacks it, and can be told
+	digestAnswer                   // nothing: it names only what its receiver lacks
+	digestPart                     // nothing: there are other parts
+)
+
+// digestFrames: 0x0C | kind: u8 | marks
+func digestFrames(list []mark, kind digestKind) [][]byte {
+	frames := markFrames([]byte{byte(frameDigest), byte(kind)}, false, list)
+	if kind == digestWhole && len(frames) > 1 {
+		for _, f := range frames {
+			f[1] = byte(digestPart)
+		}
+	}
+	return frames
+}
+
+func parseDigest(body []byte) (list []mark, kind digestKind, err error) {
+	const op = "parse digest"
+	if len(body) == 0 || body[0] > byte(digestPart) {
+		return nil, 0, wire.Errorf(wire.KindCorrupt, op, "no kind")
+	}
+	list, err = parseMarks(op, body[1:], false)
+	return list, digestKind(body[0]), err
+}
+
+// handleDigest asks for what a neighbour has and we lack, and tells it what we
+// have and it lacks.
+func (r *router) handleDigest(p *peer, body []byte, now time.Time) error {
+	list, kind, err := parseDigest(body)
+	if err != nil {
+		return err
+	}
+	if !p.requests.take(int64(1+len(list)/16), requestRate, requestBurst, now) {
+		r.stats.RequestsRefused++
+		return nil
+	}
+	var telling []mark
+	for len(list) > 0 {
+		n := run(list, func(a, b *mark) bool { return a.topic == b.topic })
+		part := list[:n]
+		list = list[n:]
+		t := r.topics[part[0].topic]
+		if !r.takes(t) || t != nil && t.local {
+			continue
+		}
+		p.wanting = append(p.wanting, r.lacking(t, part, now)...)
+		if t != nil && kind == digestWhole && r.carries(p, t) {
+			telling = append(telling, surplus(t, part)...)
+		}
+	}
+	for _, f := range digestFrames(telling, digestAnswer) {
+		r.stats.DigestsSent++
+		r.control(p, f)
+	}
+	return nil
+}
+
+// lacking returns what of a neighbour's marks has not come here.
+func (r *router) lacking(t *topicState, list []mark, now time.Time) (out []mark) {
+	for _, m := range list {
+		if m.from == 0 || wire.HLC(m.epoch).Check(now, r.cfg.MaxAhead) != nil {
+			continue
+		}
+		var seen *ranges
+		if t != nil && t.streams[m.sender] != nil {
+			var old bool
+			if seen, old = t.streams[m.sender].seen(m.epoch); old {
+				continue
+			}
+		}
+		if seen == nil {
+			out = append(out, m)
+			continue
+		}
+		from := max(m.from, seen.floor+1)
+		for _, s := range seen.spans {
+			if s.to < from {
+				continue
+			}
+			if s.from > m.to {
+				break
+			}
+			if from < s.from {
+				out = append(out, mark{topic: m.topic, sender: m.sender, epoch: m.epoch, from: from, to: s.from - 1})
+			}
+			from = s.to + 1
+		}
+		if from <= m.to {
+			out = append(out, mark{topic: m.topic, sender: m.sender, epoch: m.epoch, from: from, to: m.to})
+		}
+	}
+	return out
+}
+
+// surplus returns what is retained here and not in a neighbour's marks.
+func surplus(t *topicState, list []mark) []mark {
+	var more []*entry
+	for _, e := range t.retained {
+		i, found := slices.BinarySearchFunc(list, e, func(m mark, e *entry) int {
+			return cmp.Or(bytes.Compare(m.sender[:], e.sender[:]), cmp.Compare(m.epoch, e.epoch), cmp.Compare(m.from, e.first))
+		})
+		if !found {
+			i-- // the last that begins before e
+		}
+		if i >= 0 && list[i].sender == e.sender && list[i].epoch == e.epoch && list[i].from <= e.first && e.last() <= list[i].to {
+			continue
+		}
+		more = append(more, e)
+	}
+	return retainedMarks(t, more)
+}

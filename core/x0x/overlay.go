@@ -1,0 +1,226 @@
+package x0x
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/direct"
+	"github.com/saorsa-labs/x0x-go/core/gossip"
+	"github.com/saorsa-labs/x0x-go/core/identity"
+	"github.com/saorsa-labs/x0x-go/core/membership"
+	"github.com/saorsa-labs/x0x-go/core/transport"
+)
+
+// overlayDials bounds dials that the overlay asked for at a time. It wants a replacement for
+// one lost neighbour now and then; more at once is an attacker's list of dead addresses.
+const overlayDials = 4
+
+// joinAgain is how long one contact has to answer before the next that connects is asked too.
+const joinAgain = 5 * time.Second
+
+// overlay chooses, of the agents that this one is connected to, the few through which topics
+// go, and has others dialled when it lacks some. It drives core/membership: connections,
+// frames and time go in, and what comes out is carried out here, in order.
+//
+// Everybody who is connected is known to it; who is chosen, and has chosen this agent, is a
+// neighbour of core/gossip.
+type overlay struct {
+	agent   *Agent
+	net     *network
+	slots   chan struct{} // one for each dial
+	wake    chan struct{} // capacity 1: the next tick may be earlier
+	dropped atomic.Uint64 // frames for peers that take none
+
+	acting  sync.Mutex                // held while actions are carried out: they keep their order
+	dialled map[identity.AgentID]bool // by the overlay; guarded by acting
+	joined  time.Time                 // when JOIN was last sent; guarded by acting
+
+	mu    sync.Mutex // guards state
+	state *membership.State
+}
+
+func newOverlay(n *network) *overlay {
+	var seed [32]byte
+	for i := 0; i < len(seed); i += 8 {
+		v := rand.Uint64()
+		for j := range 8 {
+			seed[i+j] = byte(v >> (8 * j))
+		}
+	}
+	o := n.agent.opts
+	return &overlay{
+		agent: n.agent,
+		net:   n,
+		slots: make(chan struct{}, overlayDials),
+		wake:  make(chan struct{}, 1),
+
+		dialled: make(map[identity.AgentID]bool),
+		state: membership.New(membership.Config{
+			Self: n.agent.AgentID(), Active: o.ActivePeers, Passive: o.PassivePeers,
+			MaxPerPrefix: o.MaxPeersPerAddress, DialTimeout: o.DialTimeout,
+			Rand: rand.New(rand.NewChaCha8(seed)),
+		}),
+	}
+}
+
+// change lets f change the state, and carries out what follows.
+func (o *overlay) change(f func(s *membership.State, now time.Time)) {
+	o.acting.Lock()
+	defer o.acting.Unlock()
+	o.apply(f)
+}
+
+// apply is change for who holds acting.
+func (o *overlay) apply(f func(s *membership.State, now time.Time)) {
+	o.mu.Lock()
+	f(o.state, time.Now())
+	actions := o.state.Take()
+	o.mu.Unlock()
+	for _, a := range actions {
+		o.carryOut(a)
+	}
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *overlay) carryOut(a membership.Action) {
+	switch a.Kind {
+	case membership.Send:
+		if !o.agent.links.Send(a.Agent, gossip.ClassControl, a.Frame) {
+			o.dropped.Add(1) // its answer does not come, which is what the timers are for
+		}
+	case membership.Dial:
+		o.dialled[a.Agent] = true
+		o.net.tasks.Go("dial for the overlay", func() { o.dial(a.Peer) }) // false: leaving
+	case membership.Release:
+		o.release(a.Agent)
+	case membership.Up:
+		o.agent.gossip.PeerUp(a.Agent)
+	case membership.Down:
+		o.agent.gossip.PeerDown(a.Agent)
+	}
+}
+
+// release closes a connection that was made for the overlay alone, and that nobody has talked
+// over since.
+func (o *overlay) release(id identity.AgentID) {
+	if !o.dialled[id] {
+		return
+	}
+	delete(o.dialled, id)
+	if !slices.ContainsFunc(o.agent.direct.Sessions(), func(s direct.SessionInfo) bool { return s.Agent == id }) {
+		o.net.peers.Drop(id, transport.CloseGoodbye)
+	}
+}
+
+// dial connects to a peer of which only hearsay is known. ConnUp tells of success.
+func (o *overlay) dial(p membership.Peer) {
+	ctx, cancel := context.WithTimeout(o.net.ctx, o.agent.opts.DialTimeout)
+	defer cancel()
+	if takeSlot(ctx, o.slots) {
+		o.net.peers.AddHint(transport.Hint{Machine: p.Machine, Agent: p.Agent, Addrs: p.Addrs, Source: "overlay"})
+		if _, err := o.net.peers.Connect(ctx, p.Agent); err != nil {
+			o.agent.log.Debug("overlay peer not reached", "peer", p.Agent.Short(), "error", err)
+		}
+		<-o.slots
+	}
+	if o.net.peers.Conn(p.Agent) == nil {
+		o.change(func(s *membership.State, now time.Time) { s.DialFailed(p.Agent, now) })
+	}
+}
+
+// peerUp tells of a connection. If it replaces another one to a neighbour, gossip begins anew
+// on it: frames may have been lost with the old one.
+func (o *overlay) peerUp(c *transport.Conn) {
+	id, at := c.AgentID(), c.RemoteAddr()
+	o.acting.Lock()
+	defer o.acting.Unlock()
+	neighbour := o.isActive(id)
+	o.apply(func(s *membership.State, now time.Time) {
+		if len(s.ActiveView()) == 0 && now.Sub(o.joined) > joinAgain {
+			// The way into the network: it makes room for us and tells others, where a
+			// mere request would be refused by all who have enough neighbours.
+			o.joined = now
+			s.Join(id, now)
+		}
+		s.PeerUp(membership.Peer{Agent: id, Machine: c.MachineID(), Addrs: []netip.AddrPort{at}}, at, now)
+	})
+	if neighbour && o.isActive(id) {
+		o.agent.gossip.PeerUp(id)
+	}
+}
+
+func (o *overlay) peerDown(id identity.AgentID) {
+	o.change(func(s *membership.State, now time.Time) { s.PeerDown(id, now) })
+}
+
+// heardPause is how often topic messages count as a sign of life: much more often than a
+// silent neighbour is probed.
+const heardPause = 500 * time.Millisecond
+
+// heard tells that something else than a frame of the overlay came from a peer.
+func (o *overlay) heard(id identity.AgentID) {
+	o.change(func(s *membership.State, now time.Time) { s.Heard(id, now) })
+}
+
+func (o *overlay) handleFrame(from identity.AgentID, frame []byte) (err error) {
+	o.change(func(s *membership.State, now time.Time) { err = s.HandleFrame(from, frame, now) })
+	return err
+}
+
+// leave says goodbye to the neighbours.
+func (o *overlay) leave() {
+	o.change(func(s *membership.State, now time.Time) { s.Leave(now) })
+}
+
+func (o *overlay) isActive(id identity.AgentID) bool { return slices.Contains(o.active(), id) }
+
+// active returns the neighbours that topics go through.
+func (o *overlay) active() []identity.AgentID {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.ActiveView()
+}
+
+// passive returns those that take the place of a lost neighbour.
+func (o *overlay) passive() []membership.Peer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.PassiveView()
+}
+
+func (o *overlay) stats() membership.Stats {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.state.Stats()
+}
+
+// run is the overlay's clock.
+func (o *overlay) run() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-o.net.ctx.Done():
+			return
+		case <-o.wake:
+		case <-timer.C:
+			o.change(func(s *membership.State, now time.Time) { s.Tick(now) })
+		}
+		o.mu.Lock()
+		next := o.state.NextTick()
+		o.mu.Unlock()
+		if next.IsZero() {
+			timer.Stop()
+			continue
+		}
+		timer.Reset(time.Until(next))
+	}
+}
