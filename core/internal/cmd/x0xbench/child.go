@@ -107,6 +107,8 @@ func child(role string, args []string) error {
 		return spokes(args)
 	case "raw-spokes":
 		return rawSpokes(args)
+	case "swarm":
+		return swarm(args)
 	}
 	return errors.New("unknown role")
 }

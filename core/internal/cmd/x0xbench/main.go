@@ -91,6 +91,7 @@ var groups = []struct {
 	{"handshake", handshake},
 	{"memory", memory},
 	{"gossip_2nodes", gossipTwo},
+	{"gossip_32nodes", gossipSwarm},
 	{"languages", languages},
 	{"abi", abi},
 }
