@@ -286,8 +286,12 @@ func goPublish(agent C.uint64_t, topic unsafe.Pointer, topicLen C.size_t, payloa
 		if err := firstOf(room(topic, topicLen, "topic"), room(payload, payloadLen, "payload")); err != nil {
 			return err
 		}
+		timeout := bridge.Timeout(uint32(timeoutMs), publishTimeout)
+		if timeoutMs == abi.NoWait {
+			timeout = bridge.NoWait
+		}
 		return library.Publish(uint64(agent), memory(topic, topicLen), memory(payload, payloadLen),
-			bridge.Timeout(uint32(timeoutMs), publishTimeout), uint64(token), (*uint64)(opOut))
+			timeout, uint64(token), (*uint64)(opOut))
 	})
 }
 

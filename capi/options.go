@@ -48,10 +48,11 @@ func readStruct[T any](p *T, oldest uintptr) (v T, err error) {
 	return v, nil
 }
 
-// The sizes of the first version of each struct.
+// The sizes of the first version of each struct. What was appended since is zero for
+// whoever was compiled against an older header.
 const (
 	sizeQueueOptions = unsafe.Sizeof(C.x0x_queue_options{})
-	sizeOptions      = unsafe.Sizeof(C.x0x_options{})
+	sizeOptions      = unsafe.Offsetof(C.x0x_options{}.active_peers)
 	sizeSubOptions   = unsafe.Sizeof(C.x0x_sub_options{})
 )
 
@@ -168,8 +169,12 @@ func agentOptions(p *C.x0x_options) (o x0x.Options, process processOptions, err 
 		InboxBytes:       int64(c.inbox_bytes),
 		MaxOperations:    count(c.max_operations, "max_operations"),
 		MaxPeers:         count(c.max_peers, "max_peers"),
+		ActivePeers:      count(c.active_peers, "active_peers"),
+		PassivePeers:     count(c.passive_peers, "passive_peers"),
 		NoLocalDiscovery: c.flags&abi.OpenNoLocalDiscovery != 0,
 		NoRelay:          c.flags&abi.OpenNoRelay != 0,
+
+		MaxPeersPerAddress: int(c.max_peers_per_address),
 	}
 	process = processOptions{
 		keepNofile:  c.flags&abi.OpenKeepNofile != 0,

@@ -82,7 +82,7 @@ extern "C" {
 /* The version of this contract: major in the upper 16 bits. A library of the same major and
  * an equal or higher minor version serves this header. */
 #define X0X_ABI_MAJOR 1
-#define X0X_ABI_MINOR 0
+#define X0X_ABI_MINOR 1
 #define X0X_ABI_VERSION ((X0X_ABI_MAJOR << 16) | X0X_ABI_MINOR)
 
 #define X0X_ID_SIZE 32                       /* bytes of an agent id or machine id */
@@ -90,6 +90,7 @@ extern "C" {
 #define X0X_MAX_TOPIC_PAYLOAD 1048576        /* 1 MiB: the largest topic message */
 #define X0X_MAX_TOPIC_NAME 256               /* bytes of UTF-8, no NUL */
 #define X0X_NO_TIMEOUT UINT32_MAX            /* wait without limit; 0 always means the default */
+#define X0X_NO_WAIT 4294967294u              /* timeout_ms of x0x_publish: X0X_E_BUSY instead of waiting for room; since ABI 1.1 */
 
 /* ---------------------------------------------------------------- statuses and errors */
 
@@ -332,6 +333,9 @@ typedef struct x0x_options {
     uint32_t go_max_procs;          /* threads that run library code; process-wide, last wins; 0 = leave */
     int32_t go_gc_percent;          /* garbage collector target; process-wide; 0 = leave */
     uint64_t go_memory_limit;       /* soft memory limit in bytes; process-wide; 0 = leave */
+    uint32_t active_peers;          /* peers that topics go through; 0 = 6, at most 64. This and what follows: since ABI 1.1 */
+    uint32_t passive_peers;         /* agents remembered to take the place of a lost one of them; 0 = 30, at most 1,024 */
+    int32_t max_peers_per_address;  /* of active_peers, at one IPv4 address or IPv6 /64 that is not this machine's; 0 = 3, negative = no bound */
 } x0x_options;
 
 #define X0X_OPEN_NO_LOCAL_DISCOVERY 0x1u /* neither register in nor read the local registry */
@@ -413,6 +417,11 @@ enum x0x_policy { /* @enum  what a full subscription queue does */
     X0X_DROP_OLDEST = 0,
     X0X_DROP_NEWEST = 1
 };
+enum x0x_priority { /* @enum  which topics this agent serves first; no peer is told */
+    X0X_PRIORITY_NORMAL = 0,
+    X0X_PRIORITY_HIGH = 1, /* sent to each peer before all others, dropped last when memory is full */
+    X0X_PRIORITY_LOW = 2   /* sent after all others, dropped first */
+};
 enum x0x_event_mask { /* @enum  for X0X_M_SET_EVENTS */
     X0X_EVENTS_LIFECYCLE = 1, /* connected, disconnected, peer_joined, error, session_reset (on by default) */
     X0X_EVENTS_MESSAGE = 2    /* copies of topic messages as X0X_R_EVENT_MESSAGE (off by default) */
@@ -429,7 +438,7 @@ enum x0x_method {
     X0X_M_IDENTITY = 101,       /* @now agent () -> (agent_id:id, machine_id:id, user_id:id?) */
     X0X_M_IS_CONNECTED = 102,   /* @now agent () -> (connected:bool) */
     X0X_M_PEERS = 103,          /* @now agent () -> [(agent_id:id, machine_id:id, address:str, path:str, rtt_us:u64, dialled:bool, connected_ms:u64)] */
-    X0X_M_STATS = 104,          /* @now agent () -> map(str:u64) every counter by name */
+    X0X_M_STATS = 104,          /* @now agent () -> map(str:u64) every counter by name, such as "gossip.published" */
     X0X_M_LOCAL_ADDRESSES = 105, /* @now agent () -> [str] addresses that others on this machine can dial; empty before join */
     X0X_M_SET_EVENTS = 106,     /* @now agent (mask:u32) -> nil */
     X0X_M_SET_TRUST = 107,      /* @now agent (agent_id:id, level:u8) -> nil : takes effect at once, also on open connections */
@@ -438,6 +447,10 @@ enum x0x_method {
     X0X_M_REMOVE_CONTACT = 110, /* @now agent (agent_id:id) -> (existed:bool) */
     X0X_M_IS_AGENT_CONNECTED = 111, /* @now agent (agent_id:id) -> (connected:bool) */
     X0X_M_ADD_PEER = 112,       /* @now agent (machine_id:id, addresses:[str], agent_id:id?) -> nil : a hint where a machine listens */
+    X0X_M_SET_TOPIC_PRIORITY = 113, /* @now agent (topic:str, priority:u8) -> nil : from now on, subscribed or relayed; X0X_E_INVALID_ARGUMENT, X0X_E_LIMIT (65,536 topics) */
+    X0X_M_TOPIC_MESH = 114,     /* @now agent () -> [(topic_id:id, name:str, priority:u8, subscriptions:u32, retained:u64, missing:u64, links:[(agent_id:id, eager:bool, carries:bool, distance:u32?, rtt_us:u64, first:u64, duplicates:u64)])] : see below */
+    X0X_M_NEIGHBORS = 115,      /* @now agent () -> [id] the connected agents that topics go through (active_peers); empty before join */
+    X0X_M_KNOWN_PEERS = 116,    /* @now agent () -> [(agent_id:id, machine_id:id, addresses:[str])] hearsay: who may take the place of a lost neighbour (passive_peers); empty before join */
 
     X0X_M_SUBSCRIPTION_INFO = 201, /* @now subscription () -> (topic:str, pending:u64, dropped:u64, delivered:u64) */
     X0X_M_INBOX_INFO = 202,     /* @now inbox () -> (pending:u64, bytes:u64) */
@@ -445,14 +458,29 @@ enum x0x_method {
     X0X_M_TEST_PANIC = 9901     /* @now agent () -> nil : panics on purpose; only in test builds, else X0X_E_UNSUPPORTED */
 };
 
+/* X0X_M_TOPIC_MESH lists the topics that flow through an agent, those that begin with "local:"
+ * left out. name is "" for a topic that is only relayed; retained counts messages kept for
+ * replay, missing those announced by a neighbour and not here yet. Each link is a neighbour:
+ *
+ *     eager       messages are pushed to it; otherwise they are announced, and it asks
+ *     carries     it is sent this topic at all
+ *     distance    of the nearest agent behind it that subscribes, 0 is the neighbour itself;
+ *                 nil if nobody there does
+ *     rtt_us      round-trip time; 0 if not known yet
+ *     first       messages that came from it before they came from anybody else
+ *     duplicates  messages that it pushed and that were here already
+ */
+
 /* ------------------------------------------------------------------------- messages */
 
 /* Publishes to a topic. Completes when the message is signed and queued to the peers; waits
- * while the publish queue is full, up to timeout_ms (0 = 10,000). Publishing before any peer
- * is known is fine. Topics that start with "local:" stay in this process.
- * X0X_OK, X0X_E_INVALID_ARGUMENT (topic not UTF-8, with NUL, or over 256 bytes),
- * X0X_E_TOO_LARGE (payload over 1 MiB), X0X_E_BUSY, X0X_E_POISONED, handle errors.
- * Completion result: nil. Since 0.3.0. */
+ * while the publish queue is full, up to timeout_ms (0 = 10,000). With X0X_NO_WAIT it does not
+ * wait for room: it is X0X_E_BUSY, retryable, and nothing was published. Publishing before any
+ * peer is known is fine. Topics that start with "local:" stay in this process.
+ * Returned or in the completion: X0X_E_INVALID_ARGUMENT (topic not UTF-8, with NUL, or over
+ * 256 bytes), X0X_E_TOO_LARGE (payload over 1 MiB), X0X_E_BUSY (also: too many operations in
+ * flight, or 64 MiB of messages wait for room), X0X_E_TIMEOUT, X0X_E_CANCELLED, X0X_E_CLOSED,
+ * X0X_E_POISONED, handle errors. Completion result: nil. Since 0.3.0. */
 X0X_API int32_t x0x_publish(uint64_t agent, const char *topic, size_t topic_len,
                             const void *payload, size_t payload_len, uint32_t timeout_ms,
                             uint64_t token, uint64_t *op_out, x0x_err *err);

@@ -6,15 +6,16 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-SCHEMA_HASH: Final = "ec86eae793f543cd"
+SCHEMA_HASH: Final = "c0c66d56270f0eec"
 
 X0X_ABI_MAJOR: Final = 1
-X0X_ABI_MINOR: Final = 0
+X0X_ABI_MINOR: Final = 1
 X0X_ID_SIZE: Final = 32
 X0X_MAX_DIRECT_PAYLOAD: Final = 16777216
 X0X_MAX_TOPIC_PAYLOAD: Final = 1048576
 X0X_MAX_TOPIC_NAME: Final = 256
 X0X_NO_TIMEOUT: Final = 4294967295
+X0X_NO_WAIT: Final = 4294967294
 X0X_ERRF_RETRYABLE: Final = 1
 X0X_ERRF_FATAL: Final = 2
 X0X_ERRF_NOT_DELIVERED: Final = 4
@@ -97,6 +98,9 @@ X0X_OUTCOME_UNREACHABLE: Final = 3
 X0X_OUTCOME_NOT_FOUND: Final = 4
 X0X_DROP_OLDEST: Final = 0
 X0X_DROP_NEWEST: Final = 1
+X0X_PRIORITY_NORMAL: Final = 0
+X0X_PRIORITY_HIGH: Final = 1
+X0X_PRIORITY_LOW: Final = 2
 X0X_EVENTS_LIFECYCLE: Final = 1
 X0X_EVENTS_MESSAGE: Final = 2
 X0X_M_JOIN: Final = 1
@@ -116,6 +120,10 @@ X0X_M_CONTACTS: Final = 109
 X0X_M_REMOVE_CONTACT: Final = 110
 X0X_M_IS_AGENT_CONNECTED: Final = 111
 X0X_M_ADD_PEER: Final = 112
+X0X_M_SET_TOPIC_PRIORITY: Final = 113
+X0X_M_TOPIC_MESH: Final = 114
+X0X_M_NEIGHBORS: Final = 115
+X0X_M_KNOWN_PEERS: Final = 116
 X0X_M_SUBSCRIPTION_INFO: Final = 201
 X0X_M_INBOX_INFO: Final = 202
 X0X_M_TEST_PANIC: Final = 9901
@@ -171,6 +179,10 @@ METHODS: Final[dict[int, tuple[str, bool, str, str, str]]] = {
     110: ("X0X_M_REMOVE_CONTACT", False, "agent", "agent_id:id", "(existed:bool)"),
     111: ("X0X_M_IS_AGENT_CONNECTED", False, "agent", "agent_id:id", "(connected:bool)"),
     112: ("X0X_M_ADD_PEER", False, "agent", "machine_id:id, addresses:[str], agent_id:id?", "nil"),
+    113: ("X0X_M_SET_TOPIC_PRIORITY", False, "agent", "topic:str, priority:u8", "nil"),
+    114: ("X0X_M_TOPIC_MESH", False, "agent", "", "[(topic_id:id, name:str, priority:u8, subscriptions:u32, retained:u64, missing:u64, links:[(agent_id:id, eager:bool, carries:bool, distance:u32?, rtt_us:u64, first:u64, duplicates:u64)])]"),
+    115: ("X0X_M_NEIGHBORS", False, "agent", "", "[id]"),
+    116: ("X0X_M_KNOWN_PEERS", False, "agent", "", "[(agent_id:id, machine_id:id, addresses:[str])]"),
     201: ("X0X_M_SUBSCRIPTION_INFO", False, "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)"),
     202: ("X0X_M_INBOX_INFO", False, "inbox", "", "(pending:u64, bytes:u64)"),
     9901: ("X0X_M_TEST_PANIC", False, "agent", "", "nil"),
@@ -254,6 +266,9 @@ class x0x_options(ctypes.Structure):
         ("go_max_procs", ctypes.c_uint32),
         ("go_gc_percent", ctypes.c_int32),
         ("go_memory_limit", ctypes.c_uint64),
+        ("active_peers", ctypes.c_uint32),
+        ("passive_peers", ctypes.c_uint32),
+        ("max_peers_per_address", ctypes.c_int32),
     ]
 
 

@@ -4,16 +4,17 @@
 package abi
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "ec86eae793f543cd"
+const SchemaHash = "c0c66d56270f0eec"
 
 const (
 	AbiMajor                      = 1
-	AbiMinor                      = 0
+	AbiMinor                      = 1
 	IdSize                        = 32
 	MaxDirectPayload              = 16777216
 	MaxTopicPayload               = 1048576
 	MaxTopicName                  = 256
 	NoTimeout                     = 4294967295
+	NoWait                        = 4294967294
 	ErrfRetryable                 = 1
 	ErrfFatal                     = 2
 	ErrfNotDelivered              = 4
@@ -96,6 +97,9 @@ const (
 	OutcomeNotFound               = 4
 	DropOldest                    = 0
 	DropNewest                    = 1
+	PriorityNormal                = 0
+	PriorityHigh                  = 1
+	PriorityLow                   = 2
 	EventsLifecycle               = 1
 	EventsMessage                 = 2
 	MJoin                         = 1
@@ -115,6 +119,10 @@ const (
 	MRemoveContact                = 110
 	MIsAgentConnected             = 111
 	MAddPeer                      = 112
+	MSetTopicPriority             = 113
+	MTopicMesh                    = 114
+	MNeighbors                    = 115
+	MKnownPeers                   = 116
 	MSubscriptionInfo             = 201
 	MInboxInfo                    = 202
 	MTestPanic                    = 9901
@@ -176,6 +184,10 @@ var Methods = map[uint32]Method{
 	110:  {"X0X_M_REMOVE_CONTACT", "agent", "agent_id:id", "(existed:bool)", false},
 	111:  {"X0X_M_IS_AGENT_CONNECTED", "agent", "agent_id:id", "(connected:bool)", false},
 	112:  {"X0X_M_ADD_PEER", "agent", "machine_id:id, addresses:[str], agent_id:id?", "nil", false},
+	113:  {"X0X_M_SET_TOPIC_PRIORITY", "agent", "topic:str, priority:u8", "nil", false},
+	114:  {"X0X_M_TOPIC_MESH", "agent", "", "[(topic_id:id, name:str, priority:u8, subscriptions:u32, retained:u64, missing:u64, links:[(agent_id:id, eager:bool, carries:bool, distance:u32?, rtt_us:u64, first:u64, duplicates:u64)])]", false},
+	115:  {"X0X_M_NEIGHBORS", "agent", "", "[id]", false},
+	116:  {"X0X_M_KNOWN_PEERS", "agent", "", "[(agent_id:id, machine_id:id, addresses:[str])]", false},
 	201:  {"X0X_M_SUBSCRIPTION_INFO", "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)", false},
 	202:  {"X0X_M_INBOX_INFO", "inbox", "", "(pending:u64, bytes:u64)", false},
 	9901: {"X0X_M_TEST_PANIC", "agent", "", "nil", false},

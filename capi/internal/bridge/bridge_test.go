@@ -309,6 +309,28 @@ func TestForgottenOperationCompletes(t *testing.T) {
 	require.EqualValues(t, abi.ETimeout, b.completion(9).status())
 }
 
+// A publish that does not wait is busy where there is no room, and nothing else.
+func TestNoWait(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	require.NoError(t, b.library.Publish(a, []byte("t"), nil, NoWait, 1, nil))
+	require.EqualValues(t, abi.Ok, b.completion(1).status())
+
+	b.net.full = true
+	var op uint64
+	for token := range uint64(3) {
+		require.NoError(t, b.library.Publish(a, []byte("t"), nil, NoWait, token+2, &op))
+		c := b.completion(token + 2)
+		require.EqualValues(t, abi.EBusy, c.status())
+		require.EqualValues(t, abi.ErrfRetryable, toInt(c.meta[1]))
+		require.Equal(t, handle.ErrClosed, b.library.CancelOperation(op))
+	}
+	require.NoError(t, b.library.Publish(a, []byte("t"), nil, time.Minute, 9, &op))
+	require.NoError(t, b.library.CancelOperation(op))
+	require.EqualValues(t, abi.ECancelled, b.completion(9).status(), "who waits and is cancelled was not refused")
+	require.Zero(t, b.library.Live(abi.KindOperation))
+}
+
 // An operation whose completion comes before the call that started it returns has a
 // handle that is closed.
 func TestCompletionBeforeReturn(t *testing.T) {
@@ -636,6 +658,14 @@ func TestImmediateMethods(t *testing.T) {
 	require.Contains(t, now(abi.MStats), "fake.calls")
 	require.Nil(t, now(abi.MSetEvents, 3))
 	require.Nil(t, now(abi.MAddPeer, id[:], []string{"127.0.0.1:5", "[::1]:6"}))
+	require.Empty(t, now(abi.MTopicMesh))
+	require.Nil(t, now(abi.MSetTopicPriority, "t", abi.PriorityLow))
+	require.Equal(t, []any{[]any{idBytes(9), "t", int8(abi.PriorityLow), int8(1), int8(2), uint16(300), []any{
+		[]any{own[:], true, true, int8(0), uint16(5000), uint64(1 << 40), int8(7)},
+		[]any{idBytes(8), false, false, nil, int8(0), int8(0), int8(0)},
+	}}}, now(abi.MTopicMesh))
+	require.Equal(t, []any{own[:]}, now(abi.MNeighbors))
+	require.Equal(t, []any{[]any{idBytes(5), idBytes(6), []any{"[::1]:7"}}}, now(abi.MKnownPeers))
 
 	// A method that changes something does not run when its result does not fit.
 	small, err := b.library.CallNow(a, abi.MRemoveContact, args(t, id[:]), 1)
@@ -660,6 +690,7 @@ func TestImmediateMethods(t *testing.T) {
 		{"too few arguments", a, abi.MTrust, nil, wire.KindInvalidArgument},
 		{"level out of range", a, abi.MSetTrust, args(t, id[:], 4), wire.KindInvalidArgument},
 		{"mask out of range", a, abi.MSetEvents, args(t, 4), wire.KindInvalidArgument},
+		{"priority out of range", a, abi.MSetTopicPriority, args(t, "t", 3), wire.KindInvalidArgument},
 		{"bad address", a, abi.MAddPeer, args(t, id[:], []string{"localhost"}), wire.KindInvalidArgument},
 		{"garbage", a, abi.MTrust, []byte{0xdd, 0xff, 0xff, 0xff, 0xff}, wire.KindInvalidArgument},
 	} {
@@ -745,6 +776,9 @@ func TestOutcomes(t *testing.T) {
 	require.EqualValues(t, abi.TrustTrusted, x0x.TrustTrusted)
 	require.EqualValues(t, abi.TrustBlocked, x0x.TrustBlocked)
 	require.EqualValues(t, abi.EventsMessage, x0x.EventsMessage)
+	require.EqualValues(t, abi.PriorityNormal, x0x.PriorityNormal)
+	require.EqualValues(t, abi.PriorityHigh, x0x.PriorityHigh)
+	require.EqualValues(t, abi.PriorityLow, x0x.PriorityLow)
 	for decision, text := range map[int]string{abi.DecisionUnknown: "Unknown", abi.DecisionAccept: "Accept", abi.DecisionAcceptWithFlag: "AcceptWithFlag",
 		abi.DecisionRejectBlocked: "RejectBlocked", abi.DecisionRejectMachineMismatch: "RejectMachineMismatch"} {
 		require.Equal(t, text, x0x.TrustDecision(decision).String())

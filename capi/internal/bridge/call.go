@@ -226,6 +226,9 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 			}
 		}
 		return change(sizeNil, func() error { return a.core.AddPeer(machine, agent, addrs) })
+	case abi.MSetTopicPriority:
+		topic, priority := args.String(), args.Uint(abi.PriorityLow)
+		return change(sizeNil, func() error { return a.core.SetTopicPriority(topic, x0x.TopicPriority(priority)) })
 	case abi.MTestPanic:
 		return change(sizeNil, testPanic)
 	case abi.MRemoveContact:
@@ -271,6 +274,16 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 		for _, addr := range addrs {
 			b = record.AppendString(b, addr.String())
 		}
+	case abi.MTopicMesh:
+		b = appendMesh(nil, a.core.TopicMesh())
+	case abi.MNeighbors:
+		ids := a.core.Neighbors()
+		b = record.AppendArray(nil, len(ids))
+		for _, id := range ids {
+			b = record.AppendID(b, id)
+		}
+	case abi.MKnownPeers:
+		b = appendKnown(nil, a.core.KnownPeers())
 	case abi.MContacts:
 		contacts := a.core.Contacts()
 		b = record.AppendArray(nil, len(contacts))

@@ -30,11 +30,17 @@ type Core interface {
 
 	// The asynchronous ones own the payload until done is called, which happens
 	// exactly once, on any goroutine, if and only if they return no error. done may
-	// run before they return.
+	// run before they return. The cancel of a publish takes effect while the message
+	// waits for room, and then its error is KindCancelled.
 	PublishAsync(topic string, payload []byte, timeout time.Duration, done func(error)) (cancel func(), err error)
 	SendAsync(to AgentID, payload []byte, o SendOptions, done func(Receipt, error)) (cancel func(), err error)
 
 	Subscribe(topic string, o SubscribeOptions) (Topic, error)
+	SetTopicPriority(topic string, p x0x.TopicPriority) error
+	TopicMesh() []x0x.TopicMesh
+	Neighbors() []AgentID
+	KnownPeers() []x0x.KnownPeer
+
 	Inbox() Feed[DirectMessage]
 	Events() Feed[Event]
 	SetEventMask(mask EventMask)

@@ -23,6 +23,8 @@ type fakeNet struct {
 	inline bool
 	// stuck makes Close forget its pending sends, as a panic might.
 	stuck bool
+	// full makes publishes wait for room until they are cancelled.
+	full bool
 }
 
 func newFakeNet() *fakeNet { return &fakeNet{agents: map[AgentID]*fakeAgent{}} }
@@ -32,7 +34,7 @@ func (n *fakeNet) open(o Options) (Core, error) {
 		return nil, wire.Errorf(wire.KindCorrupt, "open", "a damaged key")
 	}
 	a := &fakeAgent{net: n, options: o, inbox: newFakeFeed[DirectMessage](1024, false), events: newFakeFeed[Event](o.EventLimit, true),
-		subs: map[*fakeTopic]bool{}, pending: map[*fakeSend]bool{}, trust: map[AgentID]TrustLevel{}, ended: make(chan struct{})}
+		subs: map[*fakeTopic]bool{}, pending: map[*fakeSend]bool{}, trust: map[AgentID]TrustLevel{}, priorities: map[string]x0x.TopicPriority{}, ended: make(chan struct{})}
 	_, _ = rand.Read(a.id[:])
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -65,6 +67,8 @@ type fakeAgent struct {
 	pending map[*fakeSend]bool
 	trust   map[AgentID]TrustLevel
 	joined  bool
+
+	priorities map[string]x0x.TopicPriority
 }
 
 type fakeSend struct {
@@ -93,8 +97,30 @@ func (a *fakeAgent) IsConnected() bool      { return true }
 func (a *fakeAgent) Peers() []PeerInfo {
 	return []PeerInfo{{AgentID: a.id, Path: "direct", RTT: time.Millisecond}}
 }
-func (a *fakeAgent) Stats() map[string]uint64   { return map[string]uint64{"fake.calls": 1} }
-func (a *fakeAgent) SetEventMask(EventMask)     {}
+func (a *fakeAgent) Stats() map[string]uint64 { return map[string]uint64{"fake.calls": 1} }
+func (a *fakeAgent) SetEventMask(EventMask)   {}
+
+func (a *fakeAgent) SetTopicPriority(topic string, p x0x.TopicPriority) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.priorities[topic] = p
+	return nil
+}
+func (a *fakeAgent) TopicMesh() (mesh []x0x.TopicMesh) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for topic, p := range a.priorities {
+		mesh = append(mesh, x0x.TopicMesh{ID: [32]byte{9}, Name: topic, Priority: p, Subscriptions: 1, Retained: 2, Missing: 300, Links: []x0x.TopicLink{
+			{Peer: a.id, Eager: true, Carries: true, Interested: true, Distance: 0, RTT: 5 * time.Millisecond, First: 1 << 40, Duplicates: 7},
+			{Peer: AgentID{8}, Distance: -1},
+		}})
+	}
+	return mesh
+}
+func (a *fakeAgent) Neighbors() []AgentID { return []AgentID{a.id} }
+func (a *fakeAgent) KnownPeers() []x0x.KnownPeer {
+	return []x0x.KnownPeer{{Agent: AgentID{5}, Machine: MachineID{6}, Addrs: []netip.AddrPort{netip.MustParseAddrPort("[::1]:7")}}}
+}
 func (a *fakeAgent) Inbox() Feed[DirectMessage] { return a.inbox }
 func (a *fakeAgent) Events() Feed[Event]        { return a.events }
 
@@ -177,6 +203,10 @@ func (a *fakeAgent) Poisoned() error {
 func (a *fakeAgent) PublishAsync(topic string, payload []byte, timeout time.Duration, done func(error)) (func(), error) {
 	if err := a.use(); err != nil {
 		return nil, err
+	}
+	if a.net.full {
+		withdrawn := wire.Errorf(wire.KindCancelled, "publish", "cancelled before it was signed")
+		return sync.OnceFunc(func() { done(withdrawn) }), nil
 	}
 	a.mu.Lock()
 	a.seq++

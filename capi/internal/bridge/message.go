@@ -7,6 +7,11 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
+// NoWait is the timeout of a publish that does not wait for room.
+const NoWait time.Duration = -2
+
+var errNoRoom = &wire.Error{Kind: wire.KindBusy, Op: "publish", Msg: "no room in the publish queue", Retryable: true}
+
 // Publish starts publishing a copy of payload. topic and payload may be memory of
 // the caller. op receives the handle of the operation unless it is nil.
 func (l *Library) Publish(agent uint64, topic, payload []byte, timeout time.Duration, token uint64, op *uint64) (err error) {
@@ -28,7 +33,15 @@ func (l *Library) Publish(agent uint64, topic, payload []byte, timeout time.Dura
 	}
 	defer a.guardStart("publish", o, &err)
 	h := o.handle
-	cancel, err := a.core.PublishAsync(name, append([]byte(nil), payload...), finite(timeout), o.published)
+	payload = append([]byte(nil), payload...)
+	if timeout == NoWait {
+		cancel, err := a.core.PublishAsync(name, payload, 0, o.publishedAtOnce)
+		if err == nil {
+			cancel() // a message that found room is beyond it
+		}
+		return a.launched(o, h, cancel, err, op)
+	}
+	cancel, err := a.core.PublishAsync(name, payload, finite(timeout), o.published)
 	return a.launched(o, h, cancel, err, op)
 }
 

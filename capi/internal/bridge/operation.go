@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"github.com/saorsa-labs/x0x-go/capi/internal/abi"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
@@ -180,6 +181,15 @@ func (op *operation) completeSend(r Receipt, err error) {
 }
 
 func (op *operation) completePublish(err error) { op.finish(completion{err: err}) }
+
+// publishedAtOnce completes a publish with NoWait, which was cancelled at once: if that
+// took effect, there was no room.
+func (op *operation) publishedAtOnce(err error) {
+	if Status(err) == abi.ECancelled {
+		err = errNoRoom
+	}
+	op.finish(completion{err: err})
+}
 
 func (op *operation) completeCall(result []byte, err error) {
 	switch {

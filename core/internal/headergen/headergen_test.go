@@ -33,6 +33,9 @@ func TestParseReadsEveryTaggedLine(t *testing.T) {
 	require.Len(t, h.Records, strings.Count(string(text), "/* @record "))
 	require.Len(t, h.Funcs, strings.Count(string(text), "\nX0X_API "))
 	require.Len(t, h.Enums, strings.Count(string(text), "\nenum x0x_"))
+	for _, m := range h.Methods { // a result within a result is read to its end
+		require.Equal(t, strings.Count(m.Result, "("), strings.Count(m.Result, ")"), m.Name)
+	}
 	require.Len(t, h.Structs, strings.Count(string(text), "\ntypedef struct "))
 	for _, s := range h.Structs {
 		if s.Name != "x0x_record" {
