@@ -19,6 +19,8 @@ type Options struct {
 	SessionTTL, CloseGrace                                  time.Duration
 	AcceptFrom                                              TrustLevel
 	InboxMessages, MaxOperations, MaxPeers                  uint32
+	ActivePeers, PassivePeers                               uint32
+	MaxPeersPerAddress                                      int32
 	InboxBytes                                              uint64
 	NoLocalDiscovery, NoRelay                               bool
 }
@@ -66,6 +68,7 @@ func (q *Queue) Open(o Options) (*Agent, error) {
 		DialTimeoutMs: millis(o.DialTimeout), SendTimeoutMs: millis(o.SendTimeout), PeerTimeoutMs: millis(o.PeerTimeout),
 		SessionTtlMs: millis(o.SessionTTL), CloseGraceMs: millis(o.CloseGrace), AcceptFrom: uint32(o.AcceptFrom),
 		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,
+		ActivePeers: o.ActivePeers, PassivePeers: o.PassivePeers, MaxPeersPerAddress: o.MaxPeersPerAddress,
 	}
 	c.Size = uint32(unsafe.Sizeof(*c))
 	c.MachineKey, c.MachineKeyLen = bytes(o.MachineKey)

@@ -16,12 +16,21 @@ func (a *Agent) Publish(ctx context.Context, topic string, payload []byte) error
 	return err
 }
 
-// StartPublish is Publish without waiting; timeout 0 is the default. Use Wait for the result.
+// AtOnce is the timeout of a publish that would rather be refused, with EBusy, than wait for
+// room; see X0X_NO_WAIT.
+const AtOnce time.Duration = -1
+
+// StartPublish is Publish without waiting for the result: use Wait for that. timeout bounds the
+// wait for room; 0 is the default.
 func (a *Agent) StartPublish(topic string, payload []byte, timeout time.Duration) (*Operation, error) {
 	name := []byte(topic)
+	ms := millis(timeout)
+	if timeout == AtOnce {
+		ms = NoWait
+	}
 	return a.queue.start("publish", func(token uint64, opOut *uint64, e *CErr) int32 {
 		return a.queue.lib.Publish(a.Handle(), pointer(name), uintptr(len(name)),
-			pointer(payload), uintptr(len(payload)), millis(timeout), token, opOut, e)
+			pointer(payload), uintptr(len(payload)), ms, token, opOut, e)
 	})
 }
 

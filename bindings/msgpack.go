@@ -8,9 +8,10 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 )
 
-// maxMeta bounds a result or the meta part of a record: the largest is a list of peers, 1,024
-// of some 200 bytes. It stops a broken length from taking the memory.
-const maxMeta = 4 << 20
+// maxMeta bounds a result or the meta part of a record: the largest is the mesh of some
+// thousands of topics, each with up to 64 links of some 60 bytes. It stops a broken length from
+// taking the memory.
+const maxMeta = 64 << 20
 
 // pack writes arguments as the MessagePack array that the method table asks for. It takes
 // ID, string, bool, []string and unsigned integers.
@@ -103,6 +104,21 @@ func (u *unpacker) id() (id ID) {
 func (u *unpacker) uint() uint64 { return scalar(u, (*msgpack.Decoder).DecodeUint64) }
 func (u *unpacker) int() int64   { return scalar(u, (*msgpack.Decoder).DecodeInt64) }
 func (u *unpacker) bool() bool   { return scalar(u, (*msgpack.Decoder).DecodeBool) }
+
+// null takes a nil and reports whether there was one.
+func (u *unpacker) null() bool {
+	if u.err != nil {
+		return false
+	}
+	c, err := u.d.PeekCode()
+	if err == nil && c == 0xc0 {
+		err = u.d.DecodeNil()
+		u.fail(err)
+		return true
+	}
+	u.fail(err)
+	return false
+}
 
 func scalar[T any](u *unpacker, read func(*msgpack.Decoder) (T, error)) (v T) {
 	if u.err != nil {

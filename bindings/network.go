@@ -123,6 +123,70 @@ func (a *Agent) Stats() (map[string]uint64, error) {
 	return result(u, "stats", all)
 }
 
+// SetTopicPriority says how this agent serves a topic from now on: Priority….
+func (a *Agent) SetTopicPriority(topic string, p TopicPriority) error {
+	return a.do("set topic priority", MSetTopicPriority, topic, uint8(p))
+}
+
+// TopicMesh returns the topics that flow through this agent, with the neighbours in each.
+func (a *Agent) TopicMesh() ([]TopicMesh, error) {
+	u, err := a.queue.callNow("topic mesh", a.Handle(), MTopicMesh)
+	if err != nil {
+		return nil, err
+	}
+	var list []TopicMesh
+	for range u.array() {
+		more := u.fields(7)
+		m := TopicMesh{Topic: u.id(), Name: u.str(), Priority: TopicPriority(u.uint()),
+			Subscriptions: u.uint(), Retained: u.uint(), Missing: u.uint()}
+		for range u.array() {
+			more := u.fields(7)
+			l := TopicLink{Agent: u.id(), Eager: u.bool(), Carries: u.bool(), Distance: -1}
+			if !u.null() {
+				l.Distance = int(u.uint())
+			}
+			l.RTT, l.First, l.Duplicates = time.Duration(u.uint())*time.Microsecond, u.uint(), u.uint()
+			m.Links = append(m.Links, l)
+			u.skip(more)
+		}
+		list = append(list, m)
+		u.skip(more)
+	}
+	return result(u, "topic mesh", list)
+}
+
+// Neighbors returns the connected agents that topics go through.
+func (a *Agent) Neighbors() ([]ID, error) {
+	u, err := a.queue.callNow("neighbors", a.Handle(), MNeighbors)
+	if err != nil {
+		return nil, err
+	}
+	var list []ID
+	for range u.array() {
+		list = append(list, u.id())
+	}
+	return result(u, "neighbors", list)
+}
+
+// KnownPeers returns the agents that may take the place of a lost neighbour.
+func (a *Agent) KnownPeers() ([]KnownPeer, error) {
+	u, err := a.queue.callNow("known peers", a.Handle(), MKnownPeers)
+	if err != nil {
+		return nil, err
+	}
+	var list []KnownPeer
+	for range u.array() {
+		more := u.fields(3)
+		p := KnownPeer{Agent: u.id(), Machine: u.id()}
+		for range u.array() {
+			p.Addresses = append(p.Addresses, u.str())
+		}
+		list = append(list, p)
+		u.skip(more)
+	}
+	return result(u, "known peers", list)
+}
+
 // SetEvents chooses events: Events… or-ed.
 func (a *Agent) SetEvents(mask uint32) error { return a.do("set events", MSetEvents, mask) }
 

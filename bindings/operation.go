@@ -2,7 +2,6 @@ package bindings
 
 import (
 	"context"
-	"math"
 	"time"
 )
 
@@ -89,7 +88,7 @@ func millis(d time.Duration) uint32 {
 	if d <= 0 {
 		return 0
 	}
-	return uint32(min(max(d.Milliseconds(), 1), math.MaxUint32-1))
+	return uint32(min(max(d.Milliseconds(), 1), NoWait-1))
 }
 
 // until is the time that ctx leaves, as the ABI takes it.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +76,7 @@ func (s abi) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 		Bind: o.Bind, Bootstrap: o.Bootstrap, AcceptFrom: level,
 		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
 		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,
+		ActivePeers: o.ActivePeers, PassivePeers: o.PassivePeers, MaxPeersPerAddress: o.MaxPeersPerAddress,
 		NoLocalDiscovery: o.NoLocalDiscovery, NoRelay: o.NoRelay,
 	})
 	if err != nil {
@@ -126,7 +127,11 @@ func (v view) AddPeer(machine, agent scenariotest.ID, addresses []string) error 
 	return v.a.AddPeer(ID(machine), ID(agent), addresses)
 }
 
-func (v view) Publish(ctx context.Context, topic string, payloads [][]byte, timeout time.Duration) error {
+func (v view) Publish(ctx context.Context, topic string, payloads [][]byte, opts scenariotest.PublishOptions) error {
+	timeout := opts.Timeout
+	if opts.NoWait {
+		timeout = AtOnce
+	}
 	var ops []*Operation
 	for _, p := range payloads {
 		o, err := v.a.StartPublish(topic, p, timeout)
@@ -204,6 +209,43 @@ func (v subView) Info() (topic string, pending, dropped uint64, err error) {
 }
 
 func (v subView) Close() error { return v.s.Close() }
+
+func (v view) SetTopicPriority(topic, priority string) error {
+	// A word that is no priority becomes a number that is none: the library has to refuse it.
+	p := slices.Index(priorityNames, priority)
+	if p < 0 {
+		p = len(priorityNames)
+	}
+	return v.a.SetTopicPriority(topic, TopicPriority(p))
+}
+
+func (v view) Neighbors() ([]scenariotest.ID, error) {
+	list, err := v.a.Neighbors()
+	var ids []scenariotest.ID
+	for _, id := range list {
+		ids = append(ids, scenariotest.ID(id))
+	}
+	return ids, err
+}
+
+func (v view) KnownPeers() (int, error) {
+	list, err := v.a.KnownPeers()
+	return len(list), err
+}
+
+func (v view) TopicLinks(topic string) (map[scenariotest.ID]scenariotest.TopicLink, error) {
+	mesh, err := v.a.TopicMesh()
+	links := map[scenariotest.ID]scenariotest.TopicLink{}
+	for _, m := range mesh {
+		for _, l := range m.Links {
+			if m.Name == topic && l.Distance >= 0 {
+				links[scenariotest.ID(l.Agent)] = scenariotest.TopicLink{Eager: l.Eager, Carries: l.Carries,
+					Distance: uint64(l.Distance), Subscriptions: m.Subscriptions, Priority: m.Priority.String()}
+			}
+		}
+	}
+	return links, err
+}
 
 func (v view) SetTrust(id scenariotest.ID, name string) error {
 	level, err := ParseTrustLevel(name)

@@ -12,11 +12,13 @@ type ID [IdSize]byte
 // String returns 64 hexadecimal digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// TrustLevel is one of Trust…, Decision one of Decision…, Outcome one of Outcome….
+// TrustLevel is one of Trust…, Decision one of Decision…, Outcome one of Outcome…, TopicPriority
+// one of Priority….
 type (
-	TrustLevel uint8
-	Decision   uint8
-	Outcome    uint8
+	TrustLevel    uint8
+	Decision      uint8
+	Outcome       uint8
+	TopicPriority uint8
 )
 
 var (
@@ -25,11 +27,14 @@ var (
 		DecisionRejectBlocked: "RejectBlocked", DecisionRejectMachineMismatch: "RejectMachineMismatch"}
 	outcomeNames = []string{OutcomeDirect: "Direct", OutcomeCoordinated: "Coordinated", OutcomeAlreadyConnected: "AlreadyConnected",
 		OutcomeUnreachable: "Unreachable", OutcomeNotFound: "NotFound"}
+	priorityNames = []string{PriorityNormal: "normal", PriorityHigh: "high", PriorityLow: "low"}
 )
 
 func (l TrustLevel) String() string { return name(levelNames, uint8(l)) }
 func (d Decision) String() string   { return name(decisionNames, uint8(d)) }
 func (o Outcome) String() string    { return name(outcomeNames, uint8(o)) }
+
+func (p TopicPriority) String() string { return name(priorityNames, uint8(p)) }
 
 // name leaves numbers of a later library as numbers.
 func name(names []string, n uint8) string {
@@ -96,6 +101,30 @@ type Peer struct {
 	RTT            time.Duration
 	Dialled        bool
 	Connected      time.Time
+}
+
+// TopicMesh is how one topic flows through an agent.
+type TopicMesh struct {
+	Topic                            ID
+	Name                             string // empty if it is only relayed
+	Priority                         TopicPriority
+	Subscriptions, Retained, Missing uint64
+	Links                            []TopicLink
+}
+
+// TopicLink is one neighbour in a topic; see X0X_M_TOPIC_MESH.
+type TopicLink struct {
+	Agent             ID
+	Eager, Carries    bool
+	Distance          int // -1 if nobody behind it subscribes
+	RTT               time.Duration
+	First, Duplicates uint64
+}
+
+// KnownPeer is an agent that may take the place of a lost neighbour: hearsay.
+type KnownPeer struct {
+	Agent, Machine ID
+	Addresses      []string
 }
 
 // Contact is one agent that this one has an opinion about.

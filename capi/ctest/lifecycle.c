@@ -183,6 +183,43 @@ static void too_small(void)
     OK(x0x_handle_close(q));
 }
 
+/* A publisher who does not wait is refused while there is no room, and knows it: who was not
+ * refused has published. Each topic takes a signature of its own, so they come faster than they
+ * are signed. */
+static void no_wait(void)
+{
+    r = (struct reader){.queue = new_queue()};
+    uint64_t a = new_agent(r.queue), end = now_ms() + SOON_MS, token = 0;
+    unsigned published = 0, refused = 0;
+    while (refused == 0) {
+        unsigned owed = 0;
+        CHECK(now_ms() < end);
+        for (int i = 0; i < 3000; i++, token++) { /* of the 4,096 operations in flight */
+            char topic[32];
+            int len = snprintf(topic, sizeof topic, "no wait %d", i);
+            int32_t s = x0x_publish(a, topic, (size_t)len, "x", 1, X0X_NO_WAIT, token, NULL, NULL);
+            CHECK(s == X0X_OK || s == X0X_E_BUSY);
+            owed += s == X0X_OK;
+            refused += s == X0X_E_BUSY;
+        }
+        for (; owed > 0; owed--) {
+            const x0x_record *rec = next_record(&r, SOON_MS);
+            CHECK(rec != NULL && rec->kind == X0X_R_COMPLETION); /* nobody subscribes */
+            x0x_reader m = x0x_reader_init(x0x_record_meta(rec), rec->meta_len);
+            CHECK(x0x_read_array(&m) >= 2);
+            int64_t status = x0x_read_int(&m);
+            CHECK(status == X0X_OK || status == X0X_E_BUSY);
+            if (status == X0X_E_BUSY)
+                CHECK(x0x_read_uint(&m) == X0X_ERRF_RETRYABLE);
+            *(status == X0X_OK ? &published : &refused) += 1;
+        }
+    }
+    CHECK(published >= 1024); /* as much as the publish queue takes */
+    OK(x0x_publish(a, "t", 1, "x", 1, X0X_NO_WAIT, 1, NULL, NULL));
+    OK(x0x_close_wait(a, SOON_MS));
+    OK(x0x_handle_close(r.queue));
+}
+
 /* Threads call while another closes what they use. Every accepted operation completes once,
  * and the agent's closing record is the last of all. */
 #define THREADS 4
@@ -272,6 +309,7 @@ int main(void)
     calls_inside_callback();
     callbacks_during_shutdown();
     too_small();
+    no_wait();
     waiters_end();
     closing_during_calls();
 

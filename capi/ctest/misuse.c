@@ -156,6 +156,13 @@ static void bad_options(void)
     OK(x0x_open(&newer.known, queue, &out, NULL));
     OK(x0x_close_wait(out, SOON_MS));
 
+    /* A caller who was compiled against the first version: what follows is not read. */
+    x0x_options older = test_options();
+    older.size = offsetof(x0x_options, active_peers);
+    older.active_peers = older.passive_peers = UINT32_MAX;
+    OK(x0x_open(&older, queue, &out, NULL));
+    OK(x0x_close_wait(out, SOON_MS));
+
     x0x_options o = test_options();
 #define REFUSED(field, value)                                \
     do {                                                     \
@@ -166,7 +173,7 @@ static void bad_options(void)
         CHECK(out == 0);                                     \
     } while (0)
     REFUSED(size, 0);
-    REFUSED(size, sizeof o - 1);
+    REFUSED(size, offsetof(x0x_options, active_peers) - 1); /* less than the first version had */
     REFUSED(size, UINT32_MAX);
     REFUSED(flags, 0x80000000u);
     REFUSED(accept_from, 4);
@@ -178,6 +185,8 @@ static void bad_options(void)
     REFUSED(go_memory_limit, UINT64_MAX);
     REFUSED(inbox_messages, UINT32_MAX);
     REFUSED(max_operations, UINT32_MAX);
+    REFUSED(active_peers, UINT32_MAX);
+    REFUSED(passive_peers, UINT32_MAX);
     static char long_text[70000];
     memset(long_text, 'x', sizeof long_text - 1);
     REFUSED(home_dir, long_text);
@@ -231,6 +240,21 @@ static void methods(void)
     OK(x0x_call_now(agent, X0X_M_SET_TRUST, args, w.len, buf, 1, &n, NULL));
     OK(x0x_call_now(agent, X0X_M_CONTACTS, NULL, 0, buf, sizeof buf, &n, NULL));
     CHECK(buf[0] == 0x91);
+
+    static const struct {
+        const char *topic;
+        size_t len;
+        uint64_t priority;
+        int32_t want;
+    } priorities[] = {{"t", 1, X0X_PRIORITY_HIGH, X0X_OK}, {"t", 1, X0X_PRIORITY_NORMAL, X0X_OK}, {"", 0, X0X_PRIORITY_LOW, X0X_OK},
+                      {"t", 1, 3, X0X_E_INVALID_ARGUMENT}, {"a\0b", 3, 1, X0X_E_INVALID_ARGUMENT}, {"\xff", 1, 1, X0X_E_INVALID_ARGUMENT}};
+    for (size_t i = 0; i < sizeof priorities / sizeof *priorities; i++) {
+        w = x0x_writer_init(args, sizeof args);
+        x0x_write_array(&w, 2);
+        x0x_write_str(&w, priorities[i].topic, priorities[i].len);
+        x0x_write_uint(&w, priorities[i].priority);
+        STATUS(priorities[i].want, x0x_call_now(agent, X0X_M_SET_TOPIC_PRIORITY, args, w.len, buf, 1, &n, NULL));
+    }
 }
 
 static void errors(void)

@@ -62,6 +62,14 @@ uint64_t get_number(struct run *r, const json *object, const char *name, uint64_
     return (uint64_t)v->number;
 }
 
+int64_t get_signed(struct run *r, const json *object, const char *name, int64_t otherwise)
+{
+    const json *v = json_get(object, name);
+    if (v != NULL && v->type != JSON_NUMBER)
+        fail(r, "%s is no number", name);
+    return v != NULL ? v->number : otherwise;
+}
+
 int get_bool(struct run *r, const json *object, const char *name, int otherwise)
 {
     const json *v = json_get(object, name);

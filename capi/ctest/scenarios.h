@@ -124,6 +124,7 @@ const char *value_text(struct run *r, const json *v); /* an option; NULL for non
 int level_of(struct run *r, const json *v);
 extern const char *const level_names[4];
 uint64_t get_number(struct run *r, const json *object, const char *name, uint64_t otherwise);
+int64_t get_signed(struct run *r, const json *object, const char *name, int64_t otherwise);
 int get_bool(struct run *r, const json *object, const char *name, int otherwise);
 
 /* scenarios_records.c */

@@ -4,6 +4,8 @@
 static const char *const outcome_names[] = {"Direct", "Coordinated", "AlreadyConnected", "Unreachable", "NotFound"};
 static const char *const decision_names[] = {"Unknown", "Accept", "AcceptWithFlag", "RejectBlocked", "RejectMachineMismatch"};
 const char *const level_names[4] = {"blocked", "unknown", "known", "trusted"};
+static const char *const priority_names[] = {"normal", "high", "low"};
+#define PRIORITIES (sizeof priority_names / sizeof *priority_names)
 
 #define NAME_OF(names, i) ((i) < sizeof(names) / sizeof *(names) ? (names)[i] : "(a number of a later library)")
 
@@ -56,7 +58,8 @@ static int32_t complete(struct run *r, x0x_reader *m) /* reads all of what is th
 
 const char spec_names[] = " open network name home_dir identity_dir bind bootstrap machine_key_path agent_key_path machine_key agent_key"
                           " dial_timeout_ms send_timeout_ms peer_timeout_ms session_ttl_ms close_grace_ms accept_from inbox_messages"
-                          " inbox_bytes max_operations max_peers no_local_discovery no_relay ";
+                          " inbox_bytes max_operations max_peers active_peers passive_peers max_peers_per_address"
+                          " no_local_discovery no_relay ";
 
 int32_t open_actor(struct run *r, struct actor *a)
 {
@@ -90,6 +93,9 @@ int32_t open_actor(struct run *r, struct actor *a)
         .inbox_bytes = get_number(r, s, "inbox_bytes", 0),
         .max_operations = (uint32_t)get_number(r, s, "max_operations", 0),
         .max_peers = (uint32_t)get_number(r, s, "max_peers", 0),
+        .active_peers = (uint32_t)get_number(r, s, "active_peers", 0),
+        .passive_peers = (uint32_t)get_number(r, s, "passive_peers", 0),
+        .max_peers_per_address = (int32_t)get_signed(r, s, "max_peers_per_address", 0),
     };
     uint64_t handle;
     if (a->open)
@@ -349,7 +355,7 @@ static int32_t start_all(struct run *r, struct actor *a, const json *x, const ui
 {
     struct bytes topic = value_bytes(r, json_get(x, "topic"));
     uint64_t count = message_count(r, x), n = count ? count : 1, op;
-    uint32_t timeout = (uint32_t)get_number(r, x, "timeout_ms", 0);
+    uint32_t timeout = get_bool(r, x, "wait", 1) ? (uint32_t)get_number(r, x, "timeout_ms", 0) : X0X_NO_WAIT;
     uint32_t flags = (get_bool(r, x, "unordered", 0) ? X0X_SEND_UNORDERED : 0) |
                      (get_bool(r, x, "fail_on_disconnect", 0) ? X0X_SEND_FAIL_ON_DISCONNECT : 0);
     int32_t refused = X0X_OK;
@@ -565,6 +571,113 @@ static int32_t c_inbox_info(struct run *r, struct actor *a, const json *x, struc
     return complete(r, &m);
 }
 
+/* ---------------------------------------------------------------- how topics go */
+
+/* A word that is no priority becomes a number that is none: the library has to refuse it. */
+static int32_t c_set_topic_priority(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    unsigned char buf[600];
+    struct bytes topic = value_bytes(r, json_get(x, "topic"));
+    const char *name = value_text(r, json_get(x, "priority"));
+    uint64_t priority = 0;
+    while (name != NULL && priority < PRIORITIES && strcmp(name, priority_names[priority]) != 0)
+        priority++;
+    x0x_writer w = x0x_writer_init(buf, sizeof buf);
+    x0x_write_array(&w, 2);
+    x0x_write_str(&w, topic.p, topic.n);
+    x0x_write_uint(&w, priority);
+    return ask(r, a->agent.handle, X0X_M_SET_TOPIC_PRIORITY, &w, NULL);
+}
+
+static int32_t c_neighbors(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)x;
+    uint64_t n = 0;
+    int32_t s = ask_count(r, a, X0X_M_NEIGHBORS, &n);
+    add_number(out, "count", n);
+    return s;
+}
+
+static int32_t c_known_peers(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)x;
+    uint64_t n = 0;
+    int32_t s = ask_count(r, a, X0X_M_KNOWN_PEERS, &n);
+    add_number(out, "count", n);
+    return s;
+}
+
+static int32_t c_wait_neighbor(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    uint8_t want[X0X_ID_SIZE], id[X0X_ID_SIZE];
+    value_id(r, json_get(x, "agent"), want);
+    for (;;) {
+        x0x_reader m;
+        int found = 0;
+        int32_t s = ask(r, a->agent.handle, X0X_M_NEIGHBORS, NULL, &m);
+        if (s != X0X_OK)
+            return s;
+        uint32_t n = x0x_read_array(&m);
+        for (uint32_t i = 0; i < n && !m.failed; i++) {
+            read_id(&m, id);
+            found |= memcmp(id, want, sizeof id) == 0;
+        }
+        if (found) {
+            add_number(out, "count", n);
+            return complete(r, &m);
+        }
+        if (time_left(r) == 0)
+            return X0X_E_TIMEOUT;
+        pump(r, 50);
+    }
+}
+
+/* Waits for a neighbour behind whom somebody subscribes to the topic. */
+static int32_t c_wait_link(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    uint8_t want[X0X_ID_SIZE], id[X0X_ID_SIZE];
+    const char *topic = value_text(r, json_get(x, "topic"));
+    value_id(r, json_get(x, "agent"), want);
+    for (;;) {
+        x0x_reader m;
+        int32_t s = ask(r, a->agent.handle, X0X_M_TOPIC_MESH, NULL, &m);
+        if (s != X0X_OK)
+            return s;
+        for (uint32_t topics = x0x_read_array(&m); topics > 0 && !m.failed; topics--) {
+            x0x_read_array(&m);
+            read_id(&m, id);
+            int here = topic != NULL && strcmp(read_text(r, &m), topic) == 0;
+            uint64_t priority = x0x_read_uint(&m), subscriptions = x0x_read_uint(&m);
+            x0x_read_uint(&m); /* retained */
+            x0x_read_uint(&m); /* missing */
+            for (uint32_t links = x0x_read_array(&m); links > 0 && !m.failed; links--) {
+                x0x_read_array(&m);
+                read_id(&m, id);
+                int eager = x0x_read_bool(&m), carries = x0x_read_bool(&m), nobody = x0x_read_nil(&m);
+                uint64_t distance = nobody ? 0 : x0x_read_uint(&m);
+                for (int i = 0; i < 3; i++)
+                    x0x_read_uint(&m); /* rtt_us, first, duplicates */
+                if (!here || nobody || memcmp(id, want, sizeof id) != 0)
+                    continue;
+                add_bool(out, "eager", eager);
+                add_bool(out, "carries", carries);
+                add_number(out, "distance", distance);
+                add_word(out, "priority", NAME_OF(priority_names, priority));
+                add_number(out, "subscriptions", subscriptions);
+            }
+        }
+        complete(r, &m);
+        if (!x0x_reader_done(&m))
+            fail(r, "more than a mesh");
+        if (out->count > 0)
+            return X0X_OK;
+        if (time_left(r) == 0)
+            return X0X_E_TIMEOUT;
+        pump(r, 50);
+    }
+}
+
 /* ---------------------------------------------------------------- trust, events, counters */
 
 static int32_t c_set_trust(struct run *r, struct actor *a, const json *x, struct result *out)
@@ -634,9 +747,11 @@ static int32_t c_event(struct run *r, struct actor *a, const json *x, struct res
     return complete(r, &m);
 }
 
-static int32_t c_stats(struct run *r, struct actor *a, const json *x, struct result *out)
+/* The counter that is called by two texts, one after the other. */
+static int32_t counter_value(struct run *r, struct actor *a, const char *prefix, const json *x, struct result *out)
 {
     const char *name = value_text(r, json_get(x, "name"));
+    size_t skip = strlen(prefix);
     x0x_reader m;
     int32_t s = ask(r, a->agent.handle, X0X_M_STATS, NULL, &m);
     if (s != X0X_OK)
@@ -644,13 +759,16 @@ static int32_t c_stats(struct run *r, struct actor *a, const json *x, struct res
     for (uint32_t n = x0x_read_map(&m); n > 0 && !m.failed; n--) {
         const char *counter = read_text(r, &m);
         uint64_t v = x0x_read_uint(&m);
-        if (name != NULL && strcmp(counter, name) == 0)
+        if (name != NULL && strncmp(counter, prefix, skip) == 0 && strcmp(counter + skip, name) == 0)
             add_number(out, "value", v);
     }
     if (out->count != 1)
         fail(r, "%d counters %s", out->count, name ? name : "without a name");
     return complete(r, &m);
 }
+
+static int32_t c_stats(struct run *r, struct actor *a, const json *x, struct result *out) { return counter_value(r, a, "", x, out); }
+static int32_t c_gossip_stats(struct run *r, struct actor *a, const json *x, struct result *out) { return counter_value(r, a, "gossip.", x, out); }
 
 /* ---------------------------------------------------------------- the table */
 
@@ -672,7 +790,7 @@ static const struct {
     {"add_peer", c_add_peer, " of "},
     {"peers", c_peers, ""},
     {"wait_peers", c_wait_peers, " count "},
-    {"publish", c_publish, " topic payload count first timeout_ms "},
+    {"publish", c_publish, " topic payload count first timeout_ms wait "},
     {"subscribe", c_subscribe, " topic as replay max_messages policy paused "},
     {"unsubscribe", c_unsubscribe, " sub "},
     {"next", c_next, " sub "},
@@ -684,6 +802,12 @@ static const struct {
     {"recv_many", c_recv_many, " count first payload "},
     {"no_direct", c_no_direct, " for_ms "},
     {"inbox_info", c_inbox_info, ""},
+    {"set_topic_priority", c_set_topic_priority, " topic priority "},
+    {"neighbors", c_neighbors, ""},
+    {"wait_neighbor", c_wait_neighbor, " agent "},
+    {"known_peers", c_known_peers, ""},
+    {"wait_link", c_wait_link, " topic agent "},
+    {"gossip_stats", c_gossip_stats, " name "},
     {"set_trust", c_set_trust, " agent level "},
     {"trust", c_trust, " agent "},
     {"contacts", c_contacts, ""},

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -45,6 +44,7 @@ func (facade) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 		Bind: o.Bind, Bootstrap: o.Bootstrap, AcceptFrom: level,
 		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
 		InboxMessages: int(o.InboxMessages), InboxBytes: int64(o.InboxBytes), MaxOperations: int(o.MaxOperations), MaxPeers: int(o.MaxPeers),
+		ActivePeers: int(o.ActivePeers), PassivePeers: int(o.PassivePeers), MaxPeersPerAddress: int(o.MaxPeersPerAddress),
 		NoLocalDiscovery: o.NoLocalDiscovery, NoRelay: o.NoRelay,
 	})
 	if err != nil {
@@ -133,14 +133,55 @@ func pipelined(ctx context.Context, payloads [][]byte, start func(payload []byte
 	return errors.Join(errs...)
 }
 
-func (v *agent) Publish(ctx context.Context, topic string, payloads [][]byte, timeout time.Duration) error {
-	if len(payloads) == 1 && timeout == 0 {
+func (v *agent) Publish(ctx context.Context, topic string, payloads [][]byte, o scenariotest.PublishOptions) error {
+	if len(payloads) == 1 && o == (scenariotest.PublishOptions{}) {
 		return v.a.Publish(ctx, topic, payloads[0])
 	}
 	return pipelined(ctx, payloads, func(p []byte, done func(error)) error {
-		_, err := v.a.PublishAsync(topic, p, timeout, done)
+		cancel, err := v.a.PublishAsync(topic, p, o.Timeout, done)
+		if err == nil && o.NoWait {
+			cancel() // which only concerns what waits for room
+		}
 		return err
 	})
+}
+
+var priorities = map[string]x0x.TopicPriority{"normal": x0x.PriorityNormal, "high": x0x.PriorityHigh, "low": x0x.PriorityLow}
+
+func (v *agent) SetTopicPriority(topic, name string) error {
+	p, ok := priorities[name]
+	if !ok {
+		p = 99
+	}
+	return v.a.SetTopicPriority(topic, p)
+}
+
+func (v *agent) Neighbors() (list []scenariotest.ID, err error) {
+	for _, id := range v.a.Neighbors() {
+		list = append(list, scenariotest.ID(id))
+	}
+	return list, nil
+}
+
+func (v *agent) KnownPeers() (int, error) { return len(v.a.KnownPeers()), nil }
+
+func (v *agent) TopicLinks(topic string) (map[scenariotest.ID]scenariotest.TopicLink, error) {
+	links := map[scenariotest.ID]scenariotest.TopicLink{}
+	for _, m := range v.a.TopicMesh() {
+		for _, l := range m.Links {
+			if m.Name != topic || !l.Interested {
+				continue
+			}
+			view := scenariotest.TopicLink{Eager: l.Eager, Carries: l.Carries, Distance: uint64(l.Distance), Subscriptions: uint64(m.Subscriptions)}
+			for name, p := range priorities {
+				if p == m.Priority {
+					view.Priority = name
+				}
+			}
+			links[scenariotest.ID(l.Peer)] = view
+		}
+	}
+	return links, nil
 }
 
 func (v *agent) Send(ctx context.Context, to scenariotest.ID, payloads [][]byte, o scenariotest.SendOptions) (string, error) {

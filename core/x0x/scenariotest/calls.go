@@ -3,6 +3,7 @@ package scenariotest
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -90,16 +91,36 @@ func init() { // not in the declaration: Parse asks for the names, and the calls
 			return Result{"existed": existed}, err
 		}),
 
-		"event":      event,
-		"set_events": func(_ context.Context, _ *run, a *actor, x args) (Result, error) { return nil, a.SetEvents(x.Mask) },
-		"stats": func(_ context.Context, _ *run, a *actor, x args) (Result, error) {
-			all, err := a.Stats()
-			v, ok := all[x.Name]
-			if err == nil && !ok {
-				err = scriptf("there is no counter %q", x.Name)
-			}
-			return Result{"value": v}, err
+		"set_topic_priority": func(_ context.Context, _ *run, a *actor, x args) (Result, error) {
+			return nil, a.SetTopicPriority(string(x.Topic.raw()), x.Priority)
 		},
+		"neighbors": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			list, err := a.Neighbors()
+			return Result{"count": uint64(len(list))}, err
+		},
+		"wait_neighbor": withID(func(x args) value { return x.Agent }, waitNeighbor),
+		"known_peers": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			n, err := a.KnownPeers()
+			return Result{"count": uint64(n)}, err
+		},
+		"wait_link": withID(func(x args) value { return x.Agent }, waitLink),
+
+		"event":        event,
+		"set_events":   func(_ context.Context, _ *run, a *actor, x args) (Result, error) { return nil, a.SetEvents(x.Mask) },
+		"stats":        counter(""),
+		"gossip_stats": counter("gossip."),
+	}
+}
+
+// counter reads one counter, whose name begins with the prefix.
+func counter(prefix string) call {
+	return func(_ context.Context, _ *run, a *actor, x args) (Result, error) {
+		all, err := a.Stats()
+		v, ok := all[prefix+x.Name]
+		if err == nil && !ok {
+			err = scriptf("there is no counter %q", prefix+x.Name)
+		}
+		return Result{"value": v}, err
 	}
 }
 
@@ -149,16 +170,42 @@ func addPeer(_ context.Context, r *run, a *actor, x args) (Result, error) {
 	return nil, a.AddPeer(b.machineID, b.agentID, addresses)
 }
 
-// waitPeers waits for that many peers. Events only say when to look again: they are kept for
-// the steps that wait for them.
+// waitPeers waits for that many peers.
 func waitPeers(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
-	for {
+	return a.until(ctx, func() (Result, bool, error) {
 		n, err := a.Peers()
-		if err != nil || n >= x.Count {
-			return Result{"count": uint64(n)}, err
+		return Result{"count": uint64(n)}, n >= x.Count, err
+	})
+}
+
+// waitNeighbor waits until topics go through that agent.
+func waitNeighbor(ctx context.Context, a *actor, id ID, _ args) (Result, error) {
+	return a.until(ctx, func() (Result, bool, error) {
+		list, err := a.Neighbors()
+		return Result{"count": uint64(len(list))}, slices.Contains(list, id), err
+	})
+}
+
+// waitLink waits until it is known that somebody behind that neighbour subscribes to the topic.
+func waitLink(ctx context.Context, a *actor, id ID, x args) (Result, error) {
+	return a.until(ctx, func() (Result, bool, error) {
+		links, err := a.TopicLinks(string(x.Topic.raw()))
+		l, ok := links[id]
+		return Result{"eager": l.Eager, "carries": l.Carries, "distance": l.Distance,
+			"priority": l.Priority, "subscriptions": l.Subscriptions}, ok, err
+	})
+}
+
+// until looks again and again. Events only say when to: they are kept for the steps that wait
+// for them.
+func (a *actor) until(ctx context.Context, look func() (r Result, done bool, err error)) (Result, error) {
+	for {
+		r, done, err := look()
+		if done || err != nil {
+			return r, err
 		}
-		look, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-		e, err := a.NextEvent(look)
+		wait, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		e, err := a.NextEvent(wait)
 		cancel()
 		if err == nil {
 			a.events = append(a.events, e)
@@ -200,7 +247,7 @@ func (x args) payloads() [][]byte {
 func (x args) timeout() time.Duration { return time.Duration(x.TimeoutMS) * time.Millisecond }
 
 func publish(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
-	return nil, a.Publish(ctx, string(x.Topic.raw()), x.payloads(), x.timeout())
+	return nil, a.Publish(ctx, string(x.Topic.raw()), x.payloads(), PublishOptions{Timeout: x.timeout(), NoWait: x.Wait != nil && !*x.Wait})
 }
 
 func subscribe(_ context.Context, _ *run, a *actor, x args) (Result, error) {

@@ -51,6 +51,9 @@ type spec struct {
 	InboxBytes       uint64 `json:"inbox_bytes"`
 	MaxOperations    uint32 `json:"max_operations"`
 	MaxPeers         uint32 `json:"max_peers"`
+	ActivePeers      uint32 `json:"active_peers"`
+	PassivePeers     uint32 `json:"passive_peers"`
+	PeersPerAddress  int32  `json:"max_peers_per_address"`
 	NoLocalDiscovery bool   `json:"no_local_discovery"`
 	NoRelay          bool   `json:"no_relay"`
 }
@@ -74,9 +77,11 @@ type args struct {
 	Paused           bool   `json:"paused"`
 	ForMS            int    `json:"for_ms"`
 	TimeoutMS        int    `json:"timeout_ms"`
+	Wait             *bool  `json:"wait"`
 	Unordered        bool   `json:"unordered"`
 	FailOnDisconnect bool   `json:"fail_on_disconnect"`
 	Level            string `json:"level"`
+	Priority         string `json:"priority"`
 	Name             string `json:"name"`
 	Mask             uint32 `json:"mask"`
 }

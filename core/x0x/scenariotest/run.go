@@ -179,6 +179,7 @@ func (r *run) open(s *spec) error {
 		DialTimeout: ms(s.DialTimeoutMS), SendTimeout: ms(s.SendTimeoutMS), PeerTimeout: ms(s.PeerTimeoutMS),
 		SessionTTL: ms(s.SessionTTLMS), CloseGrace: ms(s.CloseGraceMS),
 		InboxMessages: s.InboxMessages, InboxBytes: s.InboxBytes, MaxOperations: s.MaxOperations, MaxPeers: s.MaxPeers,
+		ActivePeers: s.ActivePeers, PassivePeers: s.PassivePeers, MaxPeersPerAddress: s.PeersPerAddress,
 		NoLocalDiscovery: s.NoLocalDiscovery, NoRelay: s.NoRelay,
 	}
 	if s.Network != "" {

@@ -30,6 +30,8 @@ type Options struct {
 	DialTimeout, SendTimeout, PeerTimeout, SessionTTL, CloseGrace time.Duration
 	AcceptFrom                                                    string // a level name, or ""
 	InboxMessages, MaxOperations, MaxPeers                        uint32
+	ActivePeers, PassivePeers                                     uint32
+	MaxPeersPerAddress                                            int32
 	InboxBytes                                                    uint64
 	NoLocalDiscovery, NoRelay                                     bool
 }
@@ -52,13 +54,21 @@ type Agent interface {
 	AddPeer(machine, agent ID, addresses []string) error
 
 	// Publish publishes all payloads, one after the other without waiting in between, and
-	// returns when all are done. timeout is that of each; 0 is the default.
-	Publish(ctx context.Context, topic string, payloads [][]byte, timeout time.Duration) error
+	// returns when all are done.
+	Publish(ctx context.Context, topic string, payloads [][]byte, o PublishOptions) error
 	Subscribe(topic string, o SubscribeOptions) (Subscription, error)
 	// Send sends all payloads in the same way, and returns the path of the last.
 	Send(ctx context.Context, to ID, payloads [][]byte, o SendOptions) (path string, err error)
 	Recv(ctx context.Context) (Direct, error)
 	InboxPending() (uint64, error)
+
+	// SetTopicPriority takes "normal", "high" or "low"; another word stands for a priority that
+	// there is not, and the view lets its library refuse it.
+	SetTopicPriority(topic, priority string) error
+	Neighbors() ([]ID, error)
+	KnownPeers() (int, error)
+	// TopicLinks returns the neighbours behind whom somebody subscribes to the topic.
+	TopicLinks(topic string) (map[ID]TopicLink, error)
 
 	SetTrust(id ID, level string) error
 	Trust(id ID) (level string, err error)
@@ -68,6 +78,19 @@ type Agent interface {
 	SetEvents(mask uint32) error
 	NextEvent(ctx context.Context) (Event, error)
 	Stats() (map[string]uint64, error)
+}
+
+// PublishOptions configure a publish.
+type PublishOptions struct {
+	Timeout time.Duration // of each; 0 is the default
+	NoWait  bool          // busy instead of waiting for room
+}
+
+// TopicLink is a neighbour in a topic, and that topic here.
+type TopicLink struct {
+	Eager, Carries          bool
+	Distance, Subscriptions uint64
+	Priority                string
 }
 
 // SubscribeOptions configure a subscription.
