@@ -5,7 +5,7 @@ package bindings
 import "unsafe"
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "c0c66d56270f0eec"
+const SchemaHash = "12328d0111b66688"
 
 const (
 	AbiMajor                      = 1

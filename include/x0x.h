@@ -467,7 +467,7 @@ enum x0x_method {
  *     distance    of the nearest agent behind it that subscribes, 0 is the neighbour itself;
  *                 nil if nobody there does
  *     rtt_us      round-trip time; 0 if not known yet
- *     first       messages that came from it before they came from anybody else
+ *     first       messages that it pushed and that were new here
  *     duplicates  messages that it pushed and that were here already
  */
 

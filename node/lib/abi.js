@@ -2,7 +2,7 @@
 'use strict';
 
 module.exports = Object.freeze({
-  SCHEMA_HASH: 'c0c66d56270f0eec',
+  SCHEMA_HASH: '12328d0111b66688',
   X0X_ABI_MAJOR: 1,
   X0X_ABI_MINOR: 1,
   X0X_ID_SIZE: 32,

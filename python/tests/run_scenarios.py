@@ -230,6 +230,9 @@ class Scenario:
 
     async def do_publish(self, a: Actor, args: Any, timeout: float) -> None:
         topic, payload = text_of(args["topic"]), payload_of(args["payload"])
+        if not args.get("wait", True):
+            await a.up.publish(topic, payload, wait=False)
+            return
         if "count" not in args:
             await a.up.publish(topic, payload, timeout=timeout)
             return
@@ -344,6 +347,42 @@ class Scenario:
         await a.wait_for(
             lambda: len(a.up.peers()) >= args["count"], timeout, f"{args['count']} peers"
         )
+
+    async def do_set_topic_priority(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.set_topic_priority(text_of(args["topic"]), args["priority"])
+
+    async def do_neighbors(self, a: Actor, args: Any, timeout: float) -> Any:
+        return {"count": len(a.up.neighbors())}
+
+    async def do_wait_neighbor(self, a: Actor, args: Any, timeout: float) -> Any:
+        wanted = x0x.AgentId(self.value(args["agent"]))
+        await a.wait_for(lambda: wanted in a.up.neighbors(), timeout, f"the neighbour {wanted}")
+        return {"count": len(a.up.neighbors())}
+
+    async def do_known_peers(self, a: Actor, args: Any, timeout: float) -> Any:
+        return {"count": len(a.up.known_peers())}
+
+    async def do_wait_link(self, a: Actor, args: Any, timeout: float) -> Any:
+        topic, wanted = text_of(args["topic"]), x0x.AgentId(self.value(args["agent"]))
+
+        def found() -> Any:
+            for mesh in a.up.topic_mesh():
+                for link in mesh.links:
+                    if mesh.name == topic and link.agent_id == wanted and link.interested:
+                        return mesh, link
+            return None
+
+        mesh, link = await a.wait_for(found, timeout, f"a link of {topic}")
+        return {
+            "eager": link.eager,
+            "carries": link.carries,
+            "distance": link.distance,
+            "priority": str(mesh.priority),
+            "subscriptions": mesh.subscriptions,
+        }
+
+    async def do_gossip_stats(self, a: Actor, args: Any, timeout: float) -> Any:
+        return {"value": a.up.gossip_stats()[args["name"]]}
 
     async def do_set_events(self, a: Actor, args: Any, timeout: float) -> None:
         if args["mask"] & 2:

@@ -68,8 +68,24 @@ def test_enums_cover_the_header() -> None:
     assert set(_types.DECISIONS.values()) == set(x0x.TrustDecision)
     assert {*_types.OUTCOMES.values(), x0x.ConnectOutcome.UNKNOWN} == set(x0x.ConnectOutcome)
     assert set(_types.POLICIES) == set(x0x.DropPolicy)
+    priorities = re.findall(r"X0X_PRIORITY_(\w+) = (\d)", HEADER)
+    assert {name: int(n) for name, n in priorities} == {
+        p.name: n for p, n in _types.PRIORITIES.items()
+    }
     levels = re.findall(r"X0X_TRUST_(\w+) = (\d)", HEADER)
     assert {name: int(n) for name, n in levels} == {m.name: m.value for m in x0x.TrustLevel}
+
+
+def test_rows_may_grow() -> None:
+    """What a newer library appends to a row of the mesh, or names anew, is passed over."""
+    link = [bytes(32), True, False, None, 0, 5, 6, "new"]
+    mesh = _types.topic_mesh_of([b"\1" * 32, "", 77, 0, 1, 2, [link], "new"])
+    assert mesh.priority is x0x.TopicPriority.NORMAL and mesh.topic_id == "01" * 32
+    assert mesh.links == (x0x.TopicLink(x0x.AgentId(bytes(32)), True, False, None, None, 5, 6),)
+    assert str(mesh).splitlines() == [
+        "relayed 0101010101010101: normal priority, 0 subscriptions, 1 retained, 2 missing",
+        "  0000000000000000  eager  nobody subscribes          ? ms  5 first, 6 duplicate",
+    ]
 
 
 def test_unknown_numbers_fall_back() -> None:

@@ -158,7 +158,17 @@ def test_nothing_works_once_closed(where: dict[str, Any]) -> None:
         ):
             with pytest.raises(x0x.ClosedError):
                 await call()
-        for now in (a.peers, a.stats, a.contacts, lambda: a.trust(other)):
+        for now in (
+            a.peers,
+            a.stats,
+            a.contacts,
+            a.topic_mesh,
+            a.gossip_stats,
+            a.neighbors,
+            a.known_peers,
+            lambda: a.set_topic_priority("t", "high"),
+            lambda: a.trust(other),
+        ):
             with pytest.raises(x0x.ClosedError):
                 now()
         with pytest.raises(x0x.ClosedError) as e:
@@ -235,6 +245,16 @@ def test_wrong_types_are_typeerrors(where: dict[str, Any]) -> None:
                 await a.publish("a\0b", b"")
             with pytest.raises(ValueError):
                 await a.publish("\ud800", b"")
+            with pytest.raises(ValueError):
+                await a.publish("t", b"", timeout=1, wait=False)
+            for bad in (1, None, "urgent", b"high", True):
+                with pytest.raises(x0x.InvalidArgumentError):
+                    a.set_topic_priority("t", bad)
+            for bad in ("a\0b", "x" * 257, "\ud800"):
+                with pytest.raises(x0x.InvalidArgumentError):
+                    a.set_topic_priority(bad, "high")
+            with pytest.raises(TypeError):
+                a.set_topic_priority(b"t", "high")  # type: ignore[arg-type]
 
     run(main())
 
@@ -255,6 +275,7 @@ def test_random_arguments_never_do_worse_than_raise(where: dict[str, Any]) -> No
                 "publish", "subscribe", "send_direct", "connect_to_agent", "connect_to_machine",
                 "connect_to_address", "set_trust", "trust", "block", "remove_contact", "add_peer",
                 "is_agent_connected", "on", "off", "recv_direct", "recv_direct_many",
+                "set_topic_priority",
             ]  # fmt: skip
             for _ in range(1500):
                 name = rng.choice(names)
@@ -394,6 +415,92 @@ def test_topics_between_two(where: dict[str, Any]) -> None:
             with pytest.raises(x0x.TooLargeError) as e:
                 await a.publish("news", b"x" * ((1 << 20) + 1))
             assert isinstance(e.value, RuntimeError)
+
+    run(main())
+
+
+def test_the_mesh_of_a_topic(where: dict[str, Any]) -> None:
+    async def main() -> None:
+        async with pair({**where, "active_peers": 3, "max_peers_per_address": -1}) as (a, b):
+            sub = b.subscribe("news")
+            a.set_topic_priority("news", x0x.TopicPriority.HIGH)
+            await a.publish("news", b"x")
+            assert (await sub.recv(timeout=WAIT)).payload == b"x"
+            eventually(lambda: any(link.interested for m in a.topic_mesh() for link in m.links))
+            (mesh,) = a.topic_mesh()
+            (link,) = mesh.links
+            assert (mesh.name, mesh.priority, mesh.subscriptions) == (
+                "news",
+                x0x.TopicPriority.HIGH,
+                0,
+            )
+            assert (mesh.retained, mesh.missing, len(mesh.topic_id)) == (1, 0, 64)
+            assert (link.agent_id, link.eager, link.carries, link.distance) == (
+                b.agent_id,
+                True,
+                True,
+                0,
+            )
+            assert link.rtt is None or 0 < link.rtt < 10
+            head, line = str(mesh).splitlines()
+            assert head == "'news': high priority, 0 subscriptions, 1 retained, 0 missing"
+            assert line.startswith(f"  {str(b.agent_id)[:16]}  eager  subscribes ")
+            assert line.endswith(" ms  0 first, 0 duplicate")
+            assert hash(mesh) and "TopicMesh(topic_id=" in repr(mesh)
+            with pytest.raises(AttributeError):
+                mesh.name = "other"  # type: ignore[misc]
+            (theirs,) = b.topic_mesh()
+            assert theirs.priority is x0x.TopicPriority.NORMAL, "priorities are each agent's own"
+            # The first message may have been fetched; from now on they are pushed.
+            assert theirs.subscriptions == 1 and theirs.links[0].first <= 1
+            before = theirs.links[0].first
+            await a.publish("news", b"y")
+            assert (await sub.recv(timeout=WAIT)).payload == b"y"
+            assert b.topic_mesh()[0].links[0].first == before + 1
+            assert a.neighbors() == [b.agent_id]
+            stats = b.gossip_stats()
+            assert stats["received"] == 2 == b.stats()["gossip.received"]
+            assert not any(name.startswith("gossip") for name in stats)
+
+    run(main())
+
+
+def test_known_peers(where: dict[str, Any]) -> None:
+    """With one place, whoever is not in it is remembered."""
+
+    async def main() -> None:
+        async with Agent(**where, active_peers=1) as a, Agent(**where) as b, Agent(**where) as c:
+            for agent in (a, b, c):
+                await agent.join_network()
+            others = {b.agent_id: b, c.agent_id: c}
+            eventually(lambda: a.known_peers() and a.neighbors())
+            for peer in a.known_peers():
+                assert peer.machine_id == others[peer.agent_id].machine_id
+                assert peer.addresses and all(":" in address for address in peer.addresses)
+                assert peer.agent_id not in a.neighbors()
+
+    run(main())
+
+
+def test_who_does_not_wait_is_refused(where: dict[str, Any]) -> None:
+    """Each topic takes a signature of its own: they come faster than they are signed."""
+
+    async def main() -> None:
+        async with Agent(**where, max_operations=100_000) as a:
+            published, refused = 0, []
+            end = asyncio.get_running_loop().time() + WAIT
+            while not refused and asyncio.get_running_loop().time() < end:
+                results = await asyncio.gather(
+                    *(a.publish(f"topic {i}", b"", wait=False) for i in range(4000)),
+                    return_exceptions=True,
+                )
+                published += results.count(None)
+                refused += [r for r in results if r is not None]
+            assert published >= 1024 and refused
+            for e in refused:
+                assert isinstance(e, x0x.BusyError) and isinstance(e, RuntimeError)
+                assert e.retryable
+            await a.publish("t", b"now there is room", wait=False)
 
     run(main())
 

@@ -89,6 +89,9 @@ def test_options_reach_the_struct(tmp_path: Any) -> None:
             "relay": True,
             "keep_nofile": True,
             "go_gc_percent": -1,
+            "active_peers": 4,
+            "passive_peers": 9,
+            "max_peers_per_address": -1,
         }
     )
     assert (agent.name, agent.home_dir) == (b"alice", os.fsencode(tmp_path))
@@ -101,6 +104,7 @@ def test_options_reach_the_struct(tmp_path: Any) -> None:
     assert queue.event_limit == 7
     assert agent.flags == _abi.X0X_OPEN_NO_LOCAL_DISCOVERY | _abi.X0X_OPEN_KEEP_NOFILE
     assert agent.go_gc_percent == -1
+    assert (agent.active_peers, agent.passive_peers, agent.max_peers_per_address) == (4, 9, -1)
     assert agent.network_id is None
 
 
@@ -138,6 +142,12 @@ def test_every_option_is_taken() -> None:
         ("accept_from", 17, ValueError),
         ("local_discovery", 1, TypeError),
         ("go_gc_percent", "x", TypeError),
+        ("active_peers", 0, ValueError),
+        ("passive_peers", "6", TypeError),
+        ("max_peers_per_address", 0, ValueError),
+        ("max_peers_per_address", 1.5, TypeError),
+        ("max_peers_per_address", True, TypeError),
+        ("max_peers_per_address", 1 << 31, ValueError),
         ("no_such_option", 1, TypeError),
     ],
 )

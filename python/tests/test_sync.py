@@ -55,6 +55,14 @@ def test_the_whole_tour(where: dict[str, Any]) -> None:
         assert got == [b"1", b"2"]
         assert sub.drain() == [] and sub.pending == 0 and sub.lagged == 0
         assert b.peers()[0].agent_id == a.agent_id
+        a.publish("news", b"3", wait=False)
+        assert sub.recv(timeout=WAIT).payload == b"3"
+        a.set_topic_priority("news", "low")
+        eventually(lambda: any(link.interested for m in a.topic_mesh() for link in m.links))
+        (mesh,) = a.topic_mesh()
+        assert mesh.name == "news" and mesh.priority is x0x.TopicPriority.LOW
+        assert [link.agent_id for link in mesh.links] == a.neighbors() == [b.agent_id]
+        assert a.known_peers() == [] and a.gossip_stats()["published"] == 4
         b.set_trust(a.agent_id, "trusted")
         assert b.trust(a.agent_id) is x0x.TrustLevel.TRUSTED
         with sub:

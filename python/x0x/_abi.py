@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-SCHEMA_HASH: Final = "c0c66d56270f0eec"
+SCHEMA_HASH: Final = "12328d0111b66688"
 
 X0X_ABI_MAJOR: Final = 1
 X0X_ABI_MINOR: Final = 1

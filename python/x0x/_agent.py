@@ -107,14 +107,21 @@ class Agent(BaseAgent):
     # -- topics
 
     async def publish(
-        self, topic: str, payload: bytes | bytearray | memoryview, timeout: float | None = None
+        self,
+        topic: str,
+        payload: bytes | bytearray | memoryview,
+        timeout: float | None = None,
+        *,
+        wait: bool = True,
     ) -> None:
         """Sign a message and give it to the network. Publishing before there is a peer is fine.
 
-        Waits while the publish queue is full. Raises RuntimeError, which TooLargeError (over
-        1 MiB) and TimeoutError are here, too."""
+        Returns when it is signed and on its way to the peers. While the publish queue is full
+        it waits, so that who publishes feels it, for `timeout` seconds (10); with wait=False
+        it raises BusyError instead, and nothing was published. Raises RuntimeError, which
+        TooLargeError (over 1 MiB), TimeoutError and BusyError are here, too."""
         self._attach()
-        await self._complete(self._core.publish(topic, payload, timeout))
+        await self._complete(self._core.publish(topic, payload, timeout, wait))
 
     def subscribe(
         self,

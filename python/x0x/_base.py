@@ -12,7 +12,20 @@ from ._errors import InvalidArgumentError
 from ._feed import TopicFeed
 from ._ids import AgentId, MachineId, UserId
 from ._options import AgentOptions
-from ._types import OUTCOMES, ConnectOutcome, ConnectResult, Contact, PeerInfo, Receipt, TrustLevel
+from ._types import (
+    OUTCOMES,
+    PRIORITIES,
+    ConnectOutcome,
+    ConnectResult,
+    Contact,
+    KnownPeer,
+    PeerInfo,
+    Receipt,
+    TopicMesh,
+    TopicPriority,
+    TrustLevel,
+    topic_mesh_of,
+)
 
 A = TypeVar("A", bound="BaseAgent")
 
@@ -98,6 +111,42 @@ class BaseAgent:
         if agent is not None:
             args.append(AgentId.of(agent)._raw)
         self._now(_abi.X0X_M_ADD_PEER, *args)
+
+    # -- how topics go
+
+    def set_topic_priority(self, topic: str, priority: TopicPriority | str) -> None:
+        """Say which topics to serve first, from now on, subscribed or only relayed.
+
+        Each agent has priorities of its own; no peer is told. Raises InvalidArgumentError, and
+        LimitError beyond 65,536 topics that are not 'normal'."""
+        self._core.topic_name(topic)
+        self._now(
+            _abi.X0X_M_SET_TOPIC_PRIORITY, topic, PRIORITIES[TopicPriority.of(priority)]
+        )
+
+    def topic_mesh(self) -> tuple[TopicMesh, ...]:
+        """The topics that flow through this agent, each with its neighbours. print() one."""
+        return tuple(topic_mesh_of(row) for row in self._now(_abi.X0X_M_TOPIC_MESH))
+
+    def gossip_stats(self) -> dict[str, int]:
+        """The counters of topics, by name: what stats() has as 'gossip.name'."""
+        prefix = "gossip."
+        return {
+            name[len(prefix) :]: value
+            for name, value in self.stats().items()
+            if name.startswith(prefix)
+        }
+
+    def neighbors(self) -> list[AgentId]:
+        """The connected agents that topics go through (option active_peers); [] before joining."""
+        return [AgentId(raw) for raw in self._now(_abi.X0X_M_NEIGHBORS)]
+
+    def known_peers(self) -> list[KnownPeer]:
+        """Who may take the place of a lost neighbour (option passive_peers); [] before joining."""
+        return [
+            KnownPeer(AgentId(agent), MachineId(machine), tuple(addresses))
+            for agent, machine, addresses, *_ in self._now(_abi.X0X_M_KNOWN_PEERS)
+        ]
 
     # -- trust
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import _abi, _lib, _log, _msgpack
 from ._drain import RECORD, Buffer
-from ._errors import X0XError, error
+from ._errors import InvalidArgumentError, X0XError, error
 from ._feed import Feed, InboxFeed, TopicFeed
 from ._ids import AgentId, MachineId, UserId
 from ._lib import scratch
@@ -162,8 +162,12 @@ class Core:
             builtin, self.lib.x0x_call, self.agent, method, packed, len(packed)
         )
 
-    def publish(self, topic: str, payload: Any, timeout: float | None) -> Operation:
+    def publish(
+        self, topic: str, payload: Any, timeout: float | None, wait: bool
+    ) -> Operation:
         name, data = self.topic_name(topic), payload_bytes(payload)
+        if not wait and timeout is not None:
+            raise InvalidArgumentError("timeout is how long to wait: not with wait=False")
         return self._begin(
             RuntimeError,
             self.lib.x0x_publish,
@@ -172,7 +176,7 @@ class Core:
             len(name),
             data,
             len(data),
-            milliseconds(timeout),
+            milliseconds(timeout) if wait else _abi.X0X_NO_WAIT,
         )
 
     def send(self, to: AgentId, payload: Any, flags: int, timeout: float | None) -> Operation:

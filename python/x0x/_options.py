@@ -60,6 +60,13 @@ class AgentOptions(TypedDict, total=False):
     """Operations in flight before BusyError; 4,096."""
     max_peers: int
     """Connections; 1,024."""
+    active_peers: int
+    """How many of them topics go through; 6, at most 64."""
+    passive_peers: int
+    """Agents remembered to take the place of one of those when it is lost; 30, at most 1,024."""
+    max_peers_per_address: int
+    """Active peers at one IPv4 address or IPv6 /64, so that one machine with many identities
+    cannot surround this agent; 3, negative for no bound. Those on this machine do not count."""
     event_limit: int
     """Events kept before the oldest is dropped; 1,024."""
     local_discovery: bool
@@ -83,6 +90,8 @@ _COUNTS = {
     "inbox_bytes": 64,
     "max_operations": 32,
     "max_peers": 32,
+    "active_peers": 32,
+    "passive_peers": 32,
     "event_limit": 32,
     "go_max_procs": 32,
     "go_memory_limit": 64,
@@ -130,10 +139,10 @@ def structs(options: AgentOptions) -> tuple[_abi.x0x_queue_options, _abi.x0x_opt
                 raise InvalidArgumentError("accept_from cannot be 'blocked'")
             # UNKNOWN, the least that can be accepted, is the default.
             agent.accept_from = 0 if level is TrustLevel.UNKNOWN else int(level)
-        elif name == "go_gc_percent":
-            if not isinstance(value, int):
-                raise TypeError(f"{name} must be int, not {type(value).__name__}")
-            agent.go_gc_percent = value
+        elif name in ("go_gc_percent", "max_peers_per_address"):
+            if value == 0 and name == "max_peers_per_address":
+                raise InvalidArgumentError(f"{name} must be positive, or negative for no bound")
+            setattr(agent, name, _signed(name, value))
         else:
             raise TypeError(f"Agent has no option {name!r}")
     return queue, agent
@@ -159,7 +168,7 @@ def milliseconds(seconds: float | None, name: str = "timeout") -> int:
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if math.isnan(seconds) or seconds < 0:
         raise InvalidArgumentError(f"{name} must not be negative, got {seconds}")
-    if seconds * 1000 >= _abi.X0X_NO_TIMEOUT:
+    if seconds * 1000 > _abi.X0X_NO_WAIT - 1:
         return _abi.X0X_NO_TIMEOUT
     return max(1, math.ceil(seconds * 1000))
 
@@ -170,6 +179,14 @@ def count(name: str, value: Any, bits: int = 32) -> int:
     # The largest 32-bit number means something else in several places.
     if not 0 < value < (1 << bits) - 1:
         raise InvalidArgumentError(f"{name} must be positive and below 2^{bits} - 1, got {value}")
+    return value
+
+
+def _signed(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not -(1 << 31) <= value < 1 << 31:
+        raise InvalidArgumentError(f"{name} must fit 32 bits, got {value}")
     return value
 
 

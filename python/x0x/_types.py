@@ -100,6 +100,38 @@ class DropPolicy(str, enum.Enum):
 POLICIES = {DropPolicy.OLDEST: _abi.X0X_DROP_OLDEST, DropPolicy.NEWEST: _abi.X0X_DROP_NEWEST}
 
 
+class TopicPriority(str, enum.Enum):
+    """Which topics this agent serves first. No peer is told."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+    """Sent to each peer before all others, dropped last when memory is full."""
+    LOW = "low"
+    """Sent after all others, dropped first."""
+
+    @classmethod
+    def of(cls, value: TopicPriority | str) -> TopicPriority:
+        """The priority that a caller meant, by name ('high') or as a member."""
+        if isinstance(value, str):
+            member = cls.__members__.get(value.upper())
+            if member is not None:
+                return member
+        raise InvalidArgumentError(
+            f"{value!r} is not a topic priority: " + ", ".join(m.value for m in cls)
+        )
+
+    def __str__(self) -> str:
+        return self.value
+
+
+PRIORITIES = {
+    TopicPriority.NORMAL: _abi.X0X_PRIORITY_NORMAL,
+    TopicPriority.HIGH: _abi.X0X_PRIORITY_HIGH,
+    TopicPriority.LOW: _abi.X0X_PRIORITY_LOW,
+}
+_PRIORITY_OF = {number: priority for priority, number in PRIORITIES.items()}
+
+
 class _Received:
     """A message as it came: payload and numbers at once, the rest read when asked for.
 
@@ -293,6 +325,97 @@ class PeerInfo:
     """True if this side made the connection."""
     connected_ms: int
     """Since when, in milliseconds since 1970."""
+
+
+@dataclass(frozen=True)
+class TopicLink:
+    """A neighbour in a topic, and what came of it. str() is a line for people."""
+
+    agent_id: AgentId
+    eager: bool
+    """Messages are pushed to it; otherwise they are announced, and it asks."""
+    carries: bool
+    """It is sent this topic at all."""
+    distance: int | None
+    """Of the nearest agent behind it that subscribes: 0 is the neighbour itself, None nobody."""
+    rtt: float | None
+    """The round-trip time in seconds, None if it is not known yet."""
+    first: int
+    """Messages that it pushed and that were new here."""
+    duplicates: int
+    """Messages that it pushed and that were here already."""
+
+    @property
+    def interested(self) -> bool:
+        """Somebody behind it, or itself, subscribes."""
+        return self.distance is not None
+
+    def __str__(self) -> str:
+        if self.distance is None:
+            who = "nobody subscribes"
+        elif self.distance == 0:
+            who = "subscribes"
+        else:
+            who = f"subscriber {self.distance} further"
+        rtt = "? ms" if self.rtt is None else f"{self.rtt * 1000:.1f} ms"
+        return (
+            f"{str(self.agent_id)[:16]}  {'eager' if self.eager else 'lazy':5}  {who:20}  "
+            f"{rtt:>9}  {self.first} first, {self.duplicates} duplicate"
+        )
+
+
+@dataclass(frozen=True)
+class TopicMesh:
+    """How one topic flows through this agent. str() is a table for people."""
+
+    topic_id: str
+    """What the network calls it: a hash, as 64 hex digits."""
+    name: str
+    """'' if it is only relayed."""
+    priority: TopicPriority
+    subscriptions: int
+    """Of this agent."""
+    retained: int
+    """Messages kept for those who come later."""
+    missing: int
+    """Messages that a neighbour has announced and that are not here yet."""
+    links: tuple[TopicLink, ...]
+
+    def __str__(self) -> str:
+        name = repr(self.name) if self.name else f"relayed {self.topic_id[:16]}"
+        head = (
+            f"{name}: {self.priority} priority, {self.subscriptions} subscriptions, "
+            f"{self.retained} retained, {self.missing} missing"
+        )
+        return "\n  ".join([head, *map(str, self.links)])
+
+
+@dataclass(frozen=True)
+class KnownPeer:
+    """An agent that may take the place of a lost neighbour. Hearsay: connecting proves it."""
+
+    agent_id: AgentId
+    machine_id: MachineId
+    addresses: tuple[str, ...]
+
+
+def topic_mesh_of(row: list[Any]) -> TopicMesh:
+    """A row of X0X_M_TOPIC_MESH; a newer library may append to it."""
+    topic_id, name, priority, subscriptions, retained, missing, links = row[:7]
+    return TopicMesh(
+        topic_id.hex(),
+        name,
+        _PRIORITY_OF.get(priority, TopicPriority.NORMAL),
+        subscriptions,
+        retained,
+        missing,
+        tuple(
+            TopicLink(
+                AgentId(agent), eager, carries, distance, rtt_us / 1e6 or None, first, duplicates
+            )
+            for agent, eager, carries, distance, rtt_us, first, duplicates, *_ in links
+        ),
+    )
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,14 @@ class Agent(BaseAgent):
     # -- topics
 
     def publish(
-        self, topic: str, payload: bytes | bytearray | memoryview, timeout: float | None = None
+        self,
+        topic: str,
+        payload: bytes | bytearray | memoryview,
+        timeout: float | None = None,
+        *,
+        wait: bool = True,
     ) -> None:
-        self._complete(self._core.publish(topic, payload, timeout))
+        self._complete(self._core.publish(topic, payload, timeout, wait))
 
     def subscribe(
         self,

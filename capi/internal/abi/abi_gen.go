@@ -4,7 +4,7 @@
 package abi
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "c0c66d56270f0eec"
+const SchemaHash = "12328d0111b66688"
 
 const (
 	AbiMajor                      = 1
