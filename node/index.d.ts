@@ -79,6 +79,7 @@ export class LaggedError extends X0XError {
 
 // ---------------------------------------------------------------------------- messages
 
+export type TopicPriority = 'normal' | 'high' | 'low';
 export type TrustLevel = 'blocked' | 'unknown' | 'known' | 'trusted';
 export type TrustDecision = 'Unknown' | 'Accept' | 'AcceptWithFlag' | 'RejectBlocked' | 'RejectMachineMismatch';
 export type ConnectOutcome = 'Direct' | 'Coordinated' | 'AlreadyConnected' | 'Unreachable' | 'NotFound';
@@ -130,6 +131,11 @@ export interface CallOptions {
   /** Milliseconds; Infinity waits without limit. */
   timeout?: number;
   signal?: AbortSignal;
+}
+
+export interface PublishOptions extends CallOptions {
+  /** false: reject with X0X_E_BUSY instead of waiting for room; not with a timeout. Default true. */
+  wait?: boolean;
 }
 
 export interface ReadOptions {
@@ -200,7 +206,18 @@ export interface AgentOptions {
   inboxBytes?: number;
   /** Calls under way before X0X_E_BUSY; default 4,096. */
   maxOperations?: number;
+  /** Connections; default 1,024. */
   maxPeers?: number;
+  /** How many of them topics go through; default 6, at most 64. */
+  activePeers?: number;
+  /** Agents remembered to take the place of one of those; default 30, at most 1,024. */
+  passivePeers?: number;
+  /**
+   * Active peers at one IPv4 address or IPv6 /64, so that one machine with many identities
+   * cannot surround this agent; default 3, negative for no bound. Those on this machine do not
+   * count.
+   */
+  maxPeersPerAddress?: number;
   /** false: neither register in nor read the local registry. */
   localDiscovery?: boolean;
   /** false: do not carry topics that this agent does not subscribe to. */
@@ -230,6 +247,45 @@ export interface PeerInfo {
   rtt: number;
   dialled: boolean;
   connectedAt: number;
+}
+export interface TopicLink {
+  agentId: AgentId;
+  /** Messages are pushed to it; otherwise they are announced, and it asks. */
+  eager: boolean;
+  /** It is sent this topic at all. */
+  carries: boolean;
+  /** Somebody behind it, or itself, subscribes. */
+  interested: boolean;
+  /** Of the nearest such: 0 is the neighbour itself; undefined if not interested. */
+  distance: number | undefined;
+  /** Milliseconds; undefined if not known yet. */
+  rtt: number | undefined;
+  /** Messages that it pushed and that were new here. */
+  first: number;
+  /** Messages that it pushed and that were here already. */
+  duplicates: number;
+}
+/** How one topic flows through an agent; as text, and printed, it is a table for people. */
+export interface TopicMesh {
+  /** What the network calls it: a hash, as hex. */
+  topicId: string;
+  /** '' if it is only relayed. */
+  name: string;
+  priority: TopicPriority;
+  /** Of this agent. */
+  subscriptions: number;
+  /** Messages kept for those who come later. */
+  retained: number;
+  /** Messages that a neighbour has announced and that are not here yet. */
+  missing: number;
+  links: TopicLink[];
+  toString(): string;
+}
+/** Hearsay: connecting proves it. */
+export interface KnownPeer {
+  agentId: AgentId;
+  machineId: MachineId;
+  addresses: string[];
 }
 export interface ConnectResult {
   outcome: ConnectOutcome;
@@ -415,9 +471,21 @@ export class Agent implements AsyncDisposable {
   /** A hint where a machine listens. */
   addPeer(machineId: MachineIdLike, addresses: string | string[], agentId?: AgentIdLike): void;
 
-  publish(topic: string, payload: Payload, options?: CallOptions): Promise<void>;
+  /** Resolves when the message is signed and on its way; waits while the publish queue is full. */
+  publish(topic: string, payload: Payload, options?: PublishOptions): Promise<void>;
   subscribe(topic: string, options?: SubscribeOptions): Subscription;
   subscribe(topic: string, callback: (message: Message) => void, options?: SubscribeOptions): Subscription;
+
+  /** 'high' is sent before all others and dropped last, 'low' the other way round. No peer is told. */
+  setTopicPriority(topic: string, priority: TopicPriority): void;
+  /** The topics that flow through this agent, each with its neighbours. */
+  topicMesh(): TopicMesh[];
+  /** What stats() has as 'gossip.name'. */
+  gossipStats(): Record<string, number>;
+  /** The connected agents that topics go through. */
+  neighbors(): AgentId[];
+  /** Who may take the place of a lost neighbour. */
+  knownPeers(): KnownPeer[];
 
   /** Resolves when the recipient's library has accepted the message into its application's queue. */
   sendDirect(agentId: AgentIdLike, payload: Payload, options?: SendOptions): Promise<Receipt>;

@@ -12,7 +12,8 @@ const { agentOptions } = require('./options.js');
 const { Id, AgentId, MachineId, UserId } = require('./ids.js');
 const { X0XError, invalid } = require('./errors.js');
 const { OUTCOMES, TRUST_LEVELS } = require('./message.js');
-const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, countOf, wordOf, kind } = require('./check.js');
+const { TopicMesh, TOPIC_PRIORITIES } = require('./mesh.js');
+const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, countOf, wordOf, kind } = require('./check.js');
 
 const LOG_LEVELS = { debug: abi.X0X_LOG_DEBUG, info: abi.X0X_LOG_INFO, warn: abi.X0X_LOG_WARN, error: abi.X0X_LOG_ERROR };
 
@@ -178,15 +179,17 @@ class Agent {
   // ------------------------------------------------------------------ topics
 
   /**
-   * Publishes bytes (or text) to a topic. Resolves when the message is signed and on its way;
-   * waits while the publish queue is full. Peers that subscribe a little later still get it.
+   * Publishes bytes (or text) to a topic. Resolves when the message is signed and on its way.
+   * While the publish queue is full it waits, so that who publishes feels it, up to `timeout`
+   * (10,000); with `wait: false` it rejects with X0X_E_BUSY instead, and nothing was published.
+   * Peers that subscribe a little later still get it.
    */
   async publish(topic, payload, options = undefined) {
     const given = optionsOf(options);
     const core = this.#core;
     const name = topicOf(topic);
     const bytes = payloadOf(payload);
-    const timeout = timeoutOf(given);
+    const timeout = roomOf(given);
     return runtime.operate(core, 'Failed to publish', signalOf(given), (token, want) =>
       core.addon.publish(core.handle, name, bytes, timeout, token, want),
     );
@@ -214,6 +217,41 @@ class Agent {
       throwLags: wordOf(lagged, ['skip', 'throw'], 'lagged') === 1,
       signal,
     });
+  }
+
+  /**
+   * 'high' topics are sent to each peer before all others and dropped last when memory is full,
+   * 'low' ones after all others and first; 'normal' is the default. No peer is told.
+   */
+  setTopicPriority(topic, priority) {
+    const args = [topicOf(topic), wordOf(priority, TOPIC_PRIORITIES, 'priority')];
+    this.#core.callNow(abi.X0X_M_SET_TOPIC_PRIORITY, args, 'Failed to set topic priority');
+  }
+
+  /** The topics that flow through this agent, each with its neighbours: console.log() one. */
+  topicMesh() {
+    return this.#core.callNow(abi.X0X_M_TOPIC_MESH).map((row) => new TopicMesh(row));
+  }
+
+  /** The counters of topics: what stats() has as 'gossip.name'. */
+  gossipStats() {
+    const prefix = 'gossip.';
+    const ours = Object.entries(this.stats()).filter(([name]) => name.startsWith(prefix));
+    return Object.fromEntries(ours.map(([name, value]) => [name.slice(prefix.length), value]));
+  }
+
+  /** The connected agents that topics go through (option activePeers); [] before joining. */
+  neighbors() {
+    return this.#core.callNow(abi.X0X_M_NEIGHBORS).map((agent) => new AgentId(agent));
+  }
+
+  /** Who may take the place of a lost neighbour (option passivePeers): hearsay, to be proven. */
+  knownPeers() {
+    return this.#core.callNow(abi.X0X_M_KNOWN_PEERS).map(([agent, machine, addresses]) => ({
+      agentId: new AgentId(agent),
+      machineId: new MachineId(machine),
+      addresses,
+    }));
   }
 
   // ------------------------------------------------------------------ private messages

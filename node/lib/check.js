@@ -44,8 +44,19 @@ function timeoutOf({ timeout }) {
   if (timeout === undefined) return 0;
   if (typeof timeout !== 'number') throw invalid(TypeError, `timeout must be a number of milliseconds, got ${kind(timeout)}`);
   if (timeout === Infinity) return abi.X0X_NO_TIMEOUT;
-  if (!(timeout > 0 && timeout < abi.X0X_NO_TIMEOUT)) throw invalid(RangeError, `timeout must be over 0 milliseconds, got ${timeout}`);
+  // The largest numbers have a meaning of their own.
+  if (!(timeout > 0 && timeout <= abi.X0X_NO_WAIT - 1)) throw invalid(RangeError, `timeout must be over 0 milliseconds, got ${timeout}`);
   return Math.ceil(timeout);
+}
+
+/** The same for a publish: with `wait: false` it does not wait for room at all. */
+function roomOf(options) {
+  const { wait = true } = options;
+  if (typeof wait !== 'boolean') throw invalid(TypeError, `wait must be true or false, got ${kind(wait)}`);
+  const timeout = timeoutOf(options);
+  if (wait) return timeout;
+  if (timeout !== 0) throw invalid(RangeError, 'timeout is how long to wait: not with wait: false');
+  return abi.X0X_NO_WAIT;
 }
 
 /** Milliseconds that a reader waits: undefined and Infinity for ever, 0 only looks. */
@@ -74,4 +85,4 @@ function kind(value) {
   return value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value;
 }
 
-module.exports = { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, waitOf, countOf, wordOf, kind };
+module.exports = { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, waitOf, countOf, wordOf, kind };

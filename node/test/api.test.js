@@ -90,6 +90,8 @@ test('create, builder and options', async (t) => {
       assert.throws(() => new Agent({ inboxMessages: 1.5 }), { name: 'RangeError' });
       assert.throws(() => new Agent({ inboxMessages: -1 }), { name: 'RangeError' });
       assert.throws(() => new Agent({ acceptFrom: 'friend' }), { name: 'RangeError', message: /blocked, unknown, known, trusted/ });
+      assert.throws(() => new Agent({ activePeers: -1 }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ maxPeersPerAddress: 1.5 }), { name: 'RangeError' });
       assert.throws(() => new Agent({ relay: 1 }), { name: 'TypeError' });
       assert.throws(() => new Agent({ agentKey: 'hunter2' }), (error) => error instanceof TypeError && !error.message.includes('hunter2'));
       assert.throws(() => new Agent({ logLevel: 'loud' }), { name: 'RangeError' });
@@ -115,6 +117,9 @@ test('arguments are refused before anything happens, by rejection where the meth
       [() => a.publish('t', 'x', { timeout: NaN }), 'RangeError'],
       [() => a.publish('t', 'x', { timeout: '5' }), 'TypeError'],
       [() => a.publish('t', 'x', { signal: {} }), 'TypeError'],
+      [() => a.publish('t', 'x', { timeout: 0xfffffffe }), 'RangeError'],
+      [() => a.publish('t', 'x', { wait: 0 }), 'TypeError'],
+      [() => a.publish('t', 'x', { wait: false, timeout: 5 }), 'RangeError'],
       [() => a.sendDirect('ab', 'x'), 'RangeError'],
       [() => a.sendDirect(undefined, 'x'), 'TypeError'],
       [() => a.sendDirect(a.agentId, 'x', { onDisconnect: 'hope' }), 'RangeError'],
@@ -133,6 +138,10 @@ test('arguments are refused before anything happens, by rejection where the meth
     assert.throws(() => a.subscribe('t', { policy: 'none' }), { name: 'RangeError' });
     assert.throws(() => a.subscribe('t', { maxMessages: 0 }), { name: 'RangeError' });
     assert.throws(() => a.setTrust(a.agentId, 'friend'), { name: 'RangeError' });
+    assert.throws(() => a.setTopicPriority('t', 'urgent'), { name: 'RangeError', code: ARGUMENT, message: /normal, high, low/ });
+    assert.throws(() => a.setTopicPriority('t', 1), { name: 'TypeError' });
+    assert.throws(() => a.setTopicPriority('a\0b', 'high'), { name: 'RangeError' });
+    assert.throws(() => a.setTopicPriority(5, 'high'), { name: 'TypeError' });
     assert.throws(() => a.addPeer(a.machineId, [5]), { name: 'TypeError' });
     assert.throws(() => a.on('connected'), { name: 'TypeError' });
     assert.throws(() => a.on(5, () => {}), { name: 'TypeError' });
@@ -155,6 +164,67 @@ test('getters of two agents that see each other', async () => {
     const receipt = await a.sendDirect(b.agentId, 'x');
     assert.equal(receipt.path, 'direct');
     assert.ok(receipt.rtt > 0 && receipt.sequence === 1);
+  });
+});
+
+test('the mesh of a topic', async () => {
+  await inPair(async (a, b) => {
+    const sub = b.subscribe('news');
+    a.setTopicPriority('news', 'high');
+    await a.publish('news', 'x');
+    assert.equal((await sub.next()).value.payloadStr(), 'x');
+    await until(() => a.topicMesh().some((mesh) => mesh.links.some((link) => link.interested)), 'b subscribes');
+    const [mesh] = a.topicMesh();
+    const [link] = mesh.links;
+    assert.deepEqual([mesh.name, mesh.priority, mesh.subscriptions, mesh.retained, mesh.missing], ['news', 'high', 0, 1, 0]);
+    assert.match(mesh.topicId, /^[0-9a-f]{64}$/);
+    assert.ok(link.agentId.equals(b.agentId) && (link.rtt === undefined || link.rtt > 0));
+    assert.deepEqual([link.eager, link.carries, link.interested, link.distance, link.first, link.duplicates], [true, true, true, 0, 0, 0]);
+    assert.equal(inspect(mesh), `${mesh}`);
+    const [head, line] = `${mesh}`.split('\n');
+    assert.equal(head, "'news': high priority, 0 subscriptions, 1 retained, 0 missing");
+    assert.ok(line.startsWith(`  ${b.agentId.toString().slice(0, 16)}  eager  subscribes `) && line.endsWith(' ms  0 first, 0 duplicate'), line);
+    // The first message may have been fetched; from now on they are pushed.
+    const [theirs] = b.topicMesh();
+    assert.deepEqual([theirs.priority, theirs.subscriptions], ['normal', 1]);
+    await a.publish('news', 'y');
+    assert.equal((await sub.next()).value.payloadStr(), 'y');
+    assert.equal(b.topicMesh()[0].links[0].first, theirs.links[0].first + 1);
+    assert.deepEqual(a.neighbors().map(String), [b.agentId.toString()]);
+    assert.deepEqual(a.knownPeers(), []);
+    assert.equal(b.gossipStats().received, 2);
+    assert.equal(b.stats()['gossip.received'], 2);
+  }, { activePeers: 3, passivePeers: 5, maxPeersPerAddress: -1 });
+});
+
+test('with one place for a neighbour, the other is remembered', async () => {
+  await inNetwork(async (open) => {
+    const [a, b, c] = [open({ activePeers: 1 }), open(), open()];
+    for (const agent of [a, b, c]) await agent.joinNetwork();
+    await until(() => a.knownPeers().length > 0 && a.neighbors().length > 0, 'a knows both');
+    for (const { agentId, machineId, addresses } of a.knownPeers()) {
+      const other = [b, c].find((agent) => agent.agentId.equals(agentId));
+      assert.ok(machineId.equals(other.machineId) && addresses.length > 0 && addresses.every((address) => address.includes(':')));
+    }
+  });
+});
+
+test('who does not wait for room is refused; each topic takes a signature, so they come faster than they are signed', async () => {
+  await inNetwork(async (open) => {
+    const a = open({ maxOperations: 100_000 });
+    const deadline = Date.now() + 20_000;
+    let published = 0;
+    const refused = [];
+    while (refused.length === 0 && Date.now() < deadline) {
+      const all = Array.from({ length: 4000 }, (_, i) => a.publish(`topic ${i}`, '', { wait: false }));
+      for (const result of await Promise.allSettled(all)) {
+        if (result.status === 'rejected') refused.push(result.reason);
+        else published++;
+      }
+    }
+    assert.ok(published >= 1024 && refused.length > 0, `${published} published, ${refused.length} refused`);
+    assert.ok(refused.every((error) => error.code === 'X0X_E_BUSY' && error.retryable), refused[0]);
+    await a.publish('t', 'now there is room', { wait: false });
   });
 });
 
@@ -271,6 +341,11 @@ test('close is idempotent, and everything after it says closed', async () => {
       () => a.recvDirect(),
       async () => a.subscribe('t'),
       async () => a.peers(),
+      async () => a.topicMesh(),
+      async () => a.gossipStats(),
+      async () => a.neighbors(),
+      async () => a.knownPeers(),
+      async () => a.setTopicPriority('t', 'low'),
     ]) {
       await assert.rejects(call, (error) => error instanceof X0XError && error.code === 'X0X_E_CLOSED', call.toString());
     }

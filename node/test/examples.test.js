@@ -58,6 +58,16 @@ test('multi-agent.mjs', async () => {
   assert.deepEqual(sums, ['sum: 3', 'sum: 6', 'sum: 9']);
 });
 
+test('topic-mesh.mjs', async () => {
+  const lines = (await inNetwork('topic-mesh.mjs')).trimEnd().split('\n');
+  assert.equal(lines.length, 5, lines.join('\n'));
+  assert.match(lines[0], /^'examples\/mesh': high priority, 0 subscriptions, \d+ retained, 0 missing$/);
+  for (const line of lines.slice(1, 3)) assert.match(line, /^  [0-9a-f]{16}  (eager|lazy ) {2}subscribes {12} +(\?|[\d.]+) ms  \d+ first, \d+ duplicate$/);
+  assert.match(lines.join(), /  eager  /); // of three that all know each other one link may rest
+  assert.match(lines[3], /^neighbours: \[ AgentId\('[0-9a-f]{16}'\), AgentId\('[0-9a-f]{16}'\) \]$/);
+  assert.match(lines[4], /^published 1, forwarded \d+$/);
+});
+
 test('demo_peer.js: two of them, and one that is told to go', async () => {
   const options = network();
   const args = (name) => [name, '--network', options.networkId, '--runtime-dir', options.runtimeDir, '--peers', '1', '--timeout', '20'];

@@ -31,11 +31,12 @@ test('the tables are those of the library in the package', () => {
 
 test('the words for numbers stand at their numbers', () => {
   const { TRUST_LEVELS, TRUST_DECISIONS, OUTCOMES } = require('../lib/message.js');
+  const { TOPIC_PRIORITIES } = require('../lib/mesh.js');
   const words = (prefix) =>
     Object.entries(abi)
       .filter(([name]) => name.startsWith(prefix))
       .map(([name, n]) => [n, name.slice(prefix.length).toLowerCase().replaceAll('_', '')]);
-  for (const [list, prefix] of [[TRUST_LEVELS, 'X0X_TRUST_'], [TRUST_DECISIONS, 'X0X_DECISION_'], [OUTCOMES, 'X0X_OUTCOME_']]) {
+  for (const [list, prefix] of [[TRUST_LEVELS, 'X0X_TRUST_'], [TRUST_DECISIONS, 'X0X_DECISION_'], [OUTCOMES, 'X0X_OUTCOME_'], [TOPIC_PRIORITIES, 'X0X_PRIORITY_']]) {
     const wanted = words(prefix);
     assert.equal(wanted.length, list.length);
     for (const [n, word] of wanted) assert.equal(list[n].toLowerCase(), word);

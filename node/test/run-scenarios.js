@@ -128,7 +128,7 @@ class World {
         return a.addPeer(other.machineId, other.localAddresses());
       }
       case 'publish':
-        return this.repeat(args, (bytes) => a.publish(text(args.topic), bytes, limit));
+        return this.repeat(args, (bytes) => a.publish(text(args.topic), bytes, args.wait === false ? { wait: false } : limit));
       case 'subscribe':
         this.subs[`${actor}/${args.as}`] = a.subscribe(text(args.topic), {
           replay: args.replay ?? true,
@@ -168,6 +168,20 @@ class World {
       case 'remove_contact': return { existed: a.removeContact(this.id(args.agent)) };
       case 'peers': return { count: a.peers().length };
       case 'wait_peers': return this.waitPeers(a, actor, args.count, limit.timeout);
+      case 'set_topic_priority': return a.setTopicPriority(text(args.topic), args.priority);
+      case 'neighbors': return { count: a.neighbors().length };
+      case 'known_peers': return { count: a.knownPeers().length };
+      case 'wait_neighbor': {
+        const wanted = this.id(args.agent);
+        await this.until(actor, limit.timeout, () => a.neighbors().some((id) => id.equals(wanted)));
+        return { count: a.neighbors().length };
+      }
+      case 'wait_link': return this.until(actor, limit.timeout, () => this.link(a, text(args.topic), this.id(args.agent)));
+      case 'gossip_stats': {
+        const stats = a.gossipStats();
+        assert.ok(args.name in stats, `no counter ${args.name}`);
+        return { value: stats[args.name] };
+      }
       case 'event': return this.event(actor, camel(args.name), limit.timeout);
       case 'set_events': {
         const log = this.events[actor];
@@ -240,12 +254,25 @@ class World {
   }
 
   async waitPeers(agent, actor, count, limit) {
+    await this.until(actor, limit, () => agent.peers().length >= count);
+  }
+
+  /** The first true value of look(), which is asked whenever an event comes, and now and then. */
+  async until(actor, limit, look) {
     const deadline = Date.now() + limit;
-    const log = this.events[actor];
-    while (agent.peers().length < count) {
-      assert.ok(Date.now() < deadline, `${agent.peers().length} of ${count} peers`);
-      await this.woken(log, Math.min(100, Math.max(1, deadline - Date.now())));
+    for (;;) {
+      const found = look();
+      if (found) return found;
+      assert.ok(Date.now() < deadline, 'it did not happen in time');
+      await this.woken(this.events[actor], Math.min(100, Math.max(1, deadline - Date.now())));
     }
+  }
+
+  /** A neighbour behind whom somebody subscribes. */
+  link(agent, topic, id) {
+    const mesh = agent.topicMesh().find(({ name }) => name === topic);
+    const link = mesh?.links.find(({ agentId, interested }) => interested && agentId.equals(id));
+    return link && { ...link, priority: mesh.priority, subscriptions: mesh.subscriptions };
   }
 
   /** The next event of this name; others before it are skipped. */

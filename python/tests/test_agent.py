@@ -487,7 +487,8 @@ def test_who_does_not_wait_is_refused(where: dict[str, Any]) -> None:
 
     async def main() -> None:
         async with Agent(**where, max_operations=100_000) as a:
-            published, refused = 0, []
+            published = 0
+            refused: list[BaseException] = []
             end = asyncio.get_running_loop().time() + WAIT
             while not refused and asyncio.get_running_loop().time() < end:
                 results = await asyncio.gather(

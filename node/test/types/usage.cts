@@ -7,6 +7,16 @@ async function usage(target: AgentId): Promise<void> {
   await agent.joinNetwork({ timeout: 1000, signal: AbortSignal.timeout(5) });
   await agent.publish('topic', Buffer.from('hello'));
   await agent.publish('topic', 'text', { timeout: Infinity });
+  await agent.publish('topic', 'text', { wait: false });
+  agent.setTopicPriority('topic', 'high');
+  for (const mesh of agent.topicMesh()) {
+    const away: (number | undefined)[] = mesh.links.map((link) => link.distance);
+    void [away, mesh.toString(), mesh.priority === 'low', mesh.links[0]?.agentId.equals(target)];
+  }
+  const known: string[] = agent.knownPeers().flatMap((peer) => peer.addresses);
+  const near: AgentId[] = agent.neighbors();
+  void [known, near, agent.gossipStats().forwarded];
+  new Agent({ activePeers: 4, passivePeers: 8, maxPeersPerAddress: -1 });
   const sub = agent.subscribe('topic', { lagged: 'throw', signal: AbortSignal.timeout(5) });
   for await (const message of sub) {
     const bytes: Buffer = message.payload;
@@ -39,6 +49,10 @@ async function usage(target: AgentId): Promise<void> {
   new Agent({ netwrokId: 'n' });
   // @ts-expect-error a machine id is not an agent id
   await agent.sendDirect(agent.machineId, 'x');
+  // @ts-expect-error not a priority
+  agent.setTopicPriority('topic', 'urgent');
+  // @ts-expect-error sends wait in another way
+  await agent.sendDirect(target, 'x', { wait: false });
   // @ts-expect-error not a level
   agent.setTrust(target, 'friend');
   // @ts-expect-error numbers are not payloads
