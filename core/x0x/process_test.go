@@ -3,6 +3,7 @@ package x0x
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -29,7 +30,8 @@ type childConfig struct {
 	NetworkID, RuntimeDir string
 	Key                   byte // of the identity, so that a new process can have the same
 	InboxMessages         int
-	Queue                 int // messages that a subscription holds; 0 is the default
+	Queue                 int           // messages that a subscription holds; 0 is the default
+	Lifetime              time.Duration // 2 minutes if zero: a child that is forgotten ends
 }
 
 type command struct {
@@ -38,6 +40,7 @@ type command struct {
 	Topic string
 	Count int
 	Size  int
+	Rate  int // of publish, messages a second; 0 is as fast as it goes
 }
 
 type answer struct {
@@ -72,7 +75,7 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // a child that is forgotten ends
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(c.Lifetime, 2*time.Minute))
 	defer cancel()
 	a, err := New(Options{
 		NetworkID: c.NetworkID, RuntimeDir: c.RuntimeDir, InboxMessages: c.InboxMessages,
@@ -143,7 +146,11 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 				}
 				topic = r
 			case "publish": // Count messages of a topic, numbered on from the last
-				for range cmd.Count {
+				start := time.Now()
+				for i := range cmd.Count {
+					if cmd.Rate > 0 {
+						time.Sleep(time.Until(start.Add(time.Duration(i) * time.Second / time.Duration(cmd.Rate))))
+					}
 					if err := a.Publish(ctx, cmd.Topic, numbered(published, cmd.Size)); err != nil {
 						return err
 					}
