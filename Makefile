@@ -21,7 +21,7 @@ GO_BUILD_LIB = CGO_ENABLED=1 CGO_CFLAGS="$(CGO_FLAGS)" CGO_LDFLAGS="-Wl,--no-as-
 
 GO_SOURCES := $(shell find core capi -name '*.go' -not -name '*_test.go' -not -path '*/testdata/*') capi/abi.c capi/abi.h capi/x0x.map capi/oldglibc.h include/x0x.h go.mod go.sum
 
-.PHONY: help build demo test fuzz soak bench bench-check generate wheel npm-pack install clean long
+.PHONY: help build demo test fuzz sim soak bench bench-check generate wheel npm-pack install clean long
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ long: ## the long versions: spinner, faults, soak
 
 soak: ## 30 minutes of 50 messages of 4 KB a second; the memory curve in .build/soak.csv (SOAK=… to change)
 	@mkdir -p .build && go test -tags overlay -count=1 -timeout 2h -v -run '^TestSoak$$' ./core/x0x -soak.for=$${SOAK:-30m} -soak.report=$(CURDIR)/.build/soak.csv
+
+sim: ## the overlay simulated with up to 10,000 nodes; tables and plots in .build/sim (SIM=… nodes)
+	@mkdir -p .build/sim && go test -timeout 0 -run '^TestSimReport$$' -v ./core/gossip -sim.nodes $${SIM:-10000} -sim.report $(CURDIR)/.build/sim
 
 bench: ## JSON lines of every benchmark beside its raw layer
 	@.ci/bench

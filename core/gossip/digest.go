@@ -3,14 +3,16 @@ package gossip
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"slices"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
-// planDigest sees to it that neighbours are told from time to time what is
-// retained of a topic, one of them each time. That ends whatever a fault has
+// planDigest sees to it that what is retained of a topic is compared from time
+// to time with a neighbour, another each time: a hash first, positions only if it
+// is not equal. That ends whatever a fault has
 // begun: nobody who is connected lacks for long what another has.
 func (r *router) planDigest(t *topicState, now time.Time) {
 	if t.digesting || t.local || r.cfg.DigestPeriod < 0 {
@@ -31,10 +33,8 @@ func (r *router) planDigest(t *topicState, now time.Time) {
 		}
 		if len(ask) > 0 {
 			p := ask[r.cfg.Rand.IntN(len(ask))]
-			for _, f := range digestFrames(retainedMarks(t, t.retained), digestWhole) {
-				r.stats.DigestsSent++
-				r.control(p, f)
-			}
+			r.stats.DigestsSent++
+			r.control(p, digestHashFrame(t.id, digestHash(retainedMarks(t, t.retained))))
 		}
 		r.planDigest(t, now)
 	})
@@ -65,7 +65,74 @@ const (
 	digestWhole  digestKind = iota // its sender lacks it, and can be told
 	digestAnswer                   // nothing: it names only what its receiver lacks
 	digestPart                     // nothing: there are other parts
+	digestSum                      // the positions are to be told if the hash of the receiver's is another
 )
+
+// hashPause is how often a neighbour can have all positions of a topic told by
+// a hash of some bytes.
+const hashPause = time.Second
+
+// hashSize is enough: a neighbour that makes hashes collide withholds messages
+// from itself.
+const hashSize = 16
+
+func digestHash(list []mark) [hashSize]byte {
+	b := wire.NewBuilder(nil)
+	appendMarks(b, false, list)
+	sum := sha256.Sum256(b.Build())
+	return [hashSize]byte(sum[:hashSize])
+}
+
+// digestHashFrame: 0x0C | 3 | topic:32 | hash:16
+func digestHashFrame(topic TopicID, hash [hashSize]byte) []byte {
+	return wire.NewBuilder(nil).U8(byte(frameDigest)).U8(byte(digestSum)).Fixed(topic[:]).Fixed(hash[:]).Build()
+}
+
+func parseDigestHash(body []byte) (topic TopicID, hash [hashSize]byte, err error) {
+	if len(body) != 1+len(topic)+hashSize {
+		return topic, hash, wire.Errorf(wire.KindCorrupt, "parse digest", "%d bytes", len(body))
+	}
+	copy(hash[:], body[1+copy(topic[:], body[1:]):])
+	return topic, hash, nil
+}
+
+// handleDigestHash tells what is here of a topic if it is not what the neighbour
+// has; that leads to the rest.
+func (r *router) handleDigestHash(p *peer, body []byte, now time.Time) error {
+	topic, hash, err := parseDigestHash(body)
+	if err != nil {
+		return err
+	}
+	if !p.requests.take(1, requestRate, requestBurst, now) {
+		r.stats.RequestsRefused++
+		return nil
+	}
+	list := []mark{{topic: topic}} // nothing of it
+	t := r.topics[topic]
+	if !r.takes(t) || t != nil && t.local {
+		return nil
+	}
+	if t != nil && len(t.retained) > 0 {
+		list = retainedMarks(t, t.retained)
+	}
+	if digestHash(list) == hash {
+		r.stats.DigestsEqual++
+		return nil
+	}
+	if t != nil {
+		l := r.link(p, t)
+		if !l.digested.IsZero() && now.Sub(l.digested) < hashPause {
+			r.stats.RequestsRefused++
+			return nil
+		}
+		l.digested = now
+	}
+	for _, f := range digestFrames(list, digestWhole) {
+		r.stats.DigestsSent++
+		r.control(p, f)
+	}
+	return nil
+}
 
 // digestFrames: 0x0C | kind: u8 | marks
 func digestFrames(list []mark, kind digestKind) [][]byte {
@@ -90,6 +157,9 @@ func parseDigest(body []byte) (list []mark, kind digestKind, err error) {
 // handleDigest asks for what a neighbour has and we lack, and tells it what we
 // have and it lacks.
 func (r *router) handleDigest(p *peer, body []byte, now time.Time) error {
+	if len(body) > 0 && body[0] == byte(digestSum) {
+		return r.handleDigestHash(p, body, now)
+	}
 	list, kind, err := parseDigest(body)
 	if err != nil {
 		return err

@@ -38,13 +38,15 @@
 // makes one eager (GRAFT, graft.go). What stays eager is a tree that all
 // publishers share, and the announcements are what mends it. So that it comes to
 // rest although many publish at once, the loops in it are cut one at a time, and
-// no announcement is acted upon earlier than the tree has lately been late. A
-// link that would be shorter by OptimiseBy hops takes the place of a long one,
-// more rarely each time.
+// the tree is not changed for a message earlier than it has lately been late; the
+// message itself is asked for sooner (IWANT). Large envelopes are announced and
+// missed later than small ones. While one author has a topic to itself, a link
+// that would be shorter by OptimiseBy hops takes the place of a long one, more
+// rarely each time.
 //
 // Two more things find what the tree has lost: sequences are dense, so a hole is
 // asked for by range (repair.go); and every DigestPeriod each topic is compared
-// with one neighbour (digest.go), so that whatever anybody retains reaches
+// with one neighbour, by a hash first (digest.go), so that whatever anybody retains reaches
 // everybody who is connected, after any fault.
 //
 // A topic is sent to the neighbours that want it, for themselves or for others

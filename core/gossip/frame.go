@@ -33,6 +33,7 @@ const (
 	framePrune       frameType = 0x0A // asks for announcements in place of messages
 	frameIWant       frameType = 0x0B // asks for messages once
 	frameDigest      frameType = 0x0C // what is retained of topics
+	frameGreet       frameType = 0x0D // asks for interest and ready again; no body
 )
 
 const (

@@ -13,6 +13,10 @@ const (
 	maxMissing      = 32768
 	// maxAnnouncers bounds whom one message is asked of.
 	maxAnnouncers = 8
+	// maxEarly is up to which size an envelope is asked for while the tree may
+	// still bring it: large ones come in bursts, when everything is late, and to
+	// get them twice makes it later.
+	maxEarly = 16 << 10
 	// What a neighbour may ask for (marks of GRAFT and IWANT, and frames) per
 	// second, and at once: it costs us searching.
 	requestRate  = 1000
@@ -27,8 +31,10 @@ type missing struct {
 	owner      *peer // who announced it first, and whose share it is of
 	announcers []announcer
 	since      time.Time
-	next       int // of announcers
-	asked      int // times
+	patience   time.Duration // until the tree is to be changed for it
+	next       int           // of announcers
+	asked      int           // times, with the tree having failed
+	early      bool          // it has been asked for before that
 	due        time.Time
 }
 
@@ -58,12 +64,28 @@ func (r *router) miss(p *peer, t *topicState, at place, m *mark, now time.Time) 
 	r.missing++
 	// The tree gets as long as it has lately been behind, else it would be
 	// changed for ever without anything being broken. A random part, so that of
-	// the many nodes behind a broken link one mends it for all.
-	wait := max(2*r.rtt(p), r.cfg.GraftDelay)
+	// the many nodes behind a broken link one mends it for all. The message
+	// itself is wanted sooner, and asking for it changes nothing.
+	size := t.likelySize(m)
+	soon := max(2*r.rtt(p), r.cfg.GraftDelay) + sizeDelay(size)
+	w.patience = soon
 	if late := t.late.now(now); late > 0 {
-		wait = max(wait, late+time.Duration(r.cfg.Rand.Int64N(int64(late))))
+		w.patience = max(soon, late+time.Duration(r.cfg.Rand.Int64N(int64(late))))
 	}
-	r.askAfter(w, wait, now)
+	soon = max(soon, min(2*t.late.usual, maxUsual))
+	if size > maxEarly {
+		soon = w.patience
+	}
+	r.askAfter(w, min(soon, w.patience), now)
+}
+
+// likelySize is the size of an announced envelope, if its messages are like the
+// others of the topic. What the announcer says of it could not be trusted more.
+func (t *topicState) likelySize(m *mark) int64 {
+	if t.messages == 0 {
+		return 0
+	}
+	return t.bytes / int64(t.messages) * int64(m.to-m.from+1)
 }
 
 // crowded reports whether nothing more that a neighbour announces is awaited.
@@ -96,8 +118,9 @@ func (r *router) found(t *topicState, at place) *missing {
 // many new ones, and each a loop.
 const graftPause = 500 * time.Millisecond
 
-// ask sends GRAFT for a missing message to the next that announced it, and asks
-// for whatever else of the topic that neighbour has announced as well.
+// ask asks the next that announced a message for it: with IWANT while the tree
+// may still bring it, then with GRAFT, and then for whatever else of the topic
+// that neighbour has announced as well.
 func (r *router) ask(w *missing, now time.Time) {
 	t := w.topic
 	e := t.streams[w.at.sender].epoch(w.at.epoch)
@@ -114,6 +137,12 @@ func (r *router) ask(w *missing, now time.Time) {
 	}
 	p := w.announcers[w.next%len(w.announcers)].peer
 	w.next++
+	if now.Sub(w.since) < w.patience {
+		r.askAfter(w, max(2*r.rtt(p), r.cfg.GraftDelay), now)
+		w.early = true
+		p.wanting = append(p.wanting, w.mark())
+		return
+	}
 	first := w.asked == 0
 	r.asking(w, p, now)
 	if first && now.Sub(t.grafted) < graftPause {
@@ -142,6 +171,33 @@ func (r *router) ask(w *missing, now time.Time) {
 func (r *router) asking(w *missing, p *peer, now time.Time) {
 	w.asked++
 	r.askAfter(w, max(r.rtt(p), r.cfg.GraftDelay)<<min(w.asked/max(len(w.announcers), 1), 4), now)
+}
+
+// awaitPush notes that a message has come by asking for it early. If the tree does
+// not bring it in the time that it should need, it is mended.
+func (r *router) awaitPush(e *entry, w *missing, now time.Time) {
+	e.announced, e.early = w.since, true
+	r.agenda.add(w.since.Add(w.patience), func(now time.Time) {
+		t := e.topic
+		if !e.early || r.topics[t.id] != t || !r.takes(t) {
+			return
+		}
+		e.early = false
+		if now.Sub(t.grafted) < graftPause {
+			return
+		}
+		for _, a := range w.announcers {
+			p := r.live(a.peer)
+			if p == nil {
+				continue
+			}
+			if r.link(p, t).lazy { // else it has been mended
+				t.grafted = now
+				r.graft(p, mark{topic: t.id}, now)
+			}
+			return
+		}
+	})
 }
 
 func (w *missing) announcedBy(p *peer) bool {

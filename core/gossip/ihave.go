@@ -11,42 +11,76 @@ import (
 // they go at once.
 const maxAnnouncing = 512
 
+// announcement is an envelope that a neighbour is told of.
+type announcement struct {
+	entry *entry
+	ready time.Time // when its size no longer keeps it; then it waits for others
+}
+
+// A large envelope is under way for longer, and costs more if it comes twice.
+// So it is announced later, and missed later, by a millisecond for each KiB
+// over what a message alone has; but nobody can keep others from mending the tree for long by its size.
+const (
+	aloneSize    = 8 << 10
+	bytesPerMs   = 1 << 10
+	maxSizeDelay = 250 * time.Millisecond
+)
+
+func sizeDelay(size int64) time.Duration {
+	return time.Duration(min(max(size-aloneSize, 0)/bytesPerMs, maxSizeDelay.Milliseconds())) * time.Millisecond
+}
+
 // announce puts an envelope on the list of those that a neighbour is told of. Of
 // the two ends of a link the one with the greater id waits twice as long: both
 // got the message at about the same time, and what one announces the other need
 // not.
 func (r *router) announce(p *peer, e *entry, now time.Time) {
-	p.announcing = append(p.announcing, e)
+	a := announcement{e, now.Add(sizeDelay(e.size))}
+	p.announcing = append(p.announcing, a)
 	if len(p.announcing) >= maxAnnouncing {
-		r.flushAnnouncements(p)
+		r.flushAnnouncements(p, now.Add(maxSizeDelay))
 		return
 	}
-	if !p.announceAt.IsZero() {
-		return
-	}
+	r.announceAfter(p, a.ready)
+}
+
+// announceAfter plans when the list is looked at for one that is ready.
+func (r *router) announceAfter(p *peer, ready time.Time) {
 	delay := r.cfg.IHaveDelay
 	if bytes.Compare(r.own[:], p.id[:]) > 0 {
 		delay *= 2
 	}
-	p.announceAt = now.Add(delay)
-	r.agenda.add(p.announceAt, func(time.Time) {
-		p.announceAt = time.Time{}
-		if r.peers[p.id] == p {
-			r.flushAnnouncements(p)
+	at := ready.Add(delay)
+	if !p.announceAt.IsZero() && !at.Before(p.announceAt) {
+		return
+	}
+	p.announceAt = at
+	r.agenda.add(at, func(now time.Time) {
+		if r.peers[p.id] == p && p.announceAt.Equal(at) {
+			p.announceAt = time.Time{}
+			r.flushAnnouncements(p, now)
 		}
 	})
 }
 
-// flushAnnouncements sends the list, without what the neighbour has meanwhile
-// announced or pushed itself.
-func (r *router) flushAnnouncements(p *peer) {
+// flushAnnouncements sends what is ready of the list, without what the neighbour
+// has meanwhile announced or pushed itself.
+func (r *router) flushAnnouncements(p *peer, now time.Time) {
 	var list []mark
-	for _, e := range p.announcing {
-		if r.way(p, e) != skip {
+	var later []announcement
+	for _, a := range p.announcing {
+		switch e := a.entry; {
+		case r.way(p, e) == skip:
+		case a.ready.After(now):
+			later = append(later, a)
+		default:
 			list = append(list, mark{topic: e.topic.id, sender: e.sender, epoch: e.epoch, from: e.first, to: e.last(), hops: e.hops})
 		}
 	}
-	p.announcing = nil
+	p.announcing = later
+	for _, a := range later {
+		r.announceAfter(p, a.ready)
+	}
 	r.stats.IHaveSent += uint64(len(list))
 	for _, f := range iHaveFrames(list) {
 		r.control(p, f)

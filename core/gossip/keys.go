@@ -31,6 +31,7 @@ type keyring struct {
 	known   *lru[identity.AgentID, []byte]
 	own     identity.AgentID
 	ownKey  []byte
+	carried *lru[identity.AgentID, struct{}] // authors whose keys have been sent ahead
 	waiting map[identity.AgentID]*awaited
 	count   int
 	bytes   int
@@ -59,6 +60,7 @@ func newKeyring(own *identity.PublicKey) keyring {
 		known:   newLRU[identity.AgentID, []byte](maxKeys),
 		own:     own.AgentID(),
 		ownKey:  own.Bytes(),
+		carried: newLRU[identity.AgentID, struct{}](maxKeys),
 		waiting: make(map[identity.AgentID]*awaited),
 		perPeer: make(map[identity.AgentID]*share),
 	}
@@ -167,13 +169,15 @@ func (r *router) handleKeyRequest(p *peer, body []byte) error {
 	return nil
 }
 
-func (r *router) handleKey(body []byte, now time.Time) error {
+func (r *router) handleKey(p *peer, body []byte, now time.Time) error {
 	if len(body) != identity.PublicKeySize {
 		return wire.Errorf(wire.KindCorrupt, "parse key", "%d bytes", len(body))
 	}
 	author := identity.AgentID(sha256.Sum256(body))
 	if r.keys.waiting[author] == nil { // nobody may fill our memory with keys
-		r.stats.KeysRefused++
+		if _, known := r.keys.get(author); known || !p.keepCarried(author, slices.Clone(body), now) {
+			r.stats.KeysRefused++
+		}
 		return nil
 	}
 	r.keys.put(author, slices.Clone(body))

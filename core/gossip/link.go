@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/identity"
 )
 
 // link is one topic on the way to one neighbour. It begins eager: messages are
@@ -18,6 +20,7 @@ type link struct {
 	lazy     bool
 	changed  time.Time // when lazy changed last
 	pruned   time.Time // when one end told the other last that the link is lazy
+	digested time.Time // when a hash was answered with all positions last
 	doubted  time.Time // when duplicates make it lazy at the earliest; zero: none came
 
 	first, duplicates uint64 // messages that it brought first, and too late
@@ -106,6 +109,10 @@ func (r *router) repeated(p *peer, env *envelope, a arrival, now time.Time) {
 		if !e.announced.IsZero() && !a.delayed { // it would have come without GRAFT
 			t.late.note(now.Sub(e.announced), now)
 		}
+		if e.early { // the first to push it: so the tree is whole
+			e.early = false
+			return
+		}
 	}
 	if (!l.lazy || now.Sub(l.pruned) > settleTime) && r.superfluous(t, l, now) {
 		r.prune(p, t, now)
@@ -119,9 +126,20 @@ const (
 	mixedFor = 500 * time.Millisecond
 )
 
+// turn notes that a message of a sender came.
+func (t *topicState) turn(sender identity.AgentID, now time.Time) {
+	if sender != t.sender && !t.came.IsZero() {
+		t.turned = now
+		if now.Sub(t.came) <= mixedFor {
+			t.mixed = now
+		}
+	}
+	t.sender, t.came = sender, now
+}
+
 // superfluous reports whether a duplicate makes its link lazy. With one
-// publisher at a time, yes: everybody cuts the same loops at the same places.
-// The messages of several that publish at once meet at several places of a loop,
+// publisher at a time, be it another each time, yes: everybody cuts the same loops
+// at the same places. The messages of several that publish at once meet at several places of a loop,
 // and if it were cut at all of them, the tree would fall apart. So each place
 // waits for a random time, and the first cut makes the others needless. In the
 // first second of a topic, while every link is eager, nobody waits.
@@ -194,6 +212,9 @@ func (r *router) reattach(t *topicState, now time.Time) {
 const (
 	optimiseFirst = time.Second
 	optimiseMost  = 10 * time.Minute
+	// oneVoice is for how long one sender must have had the topic to itself:
+	// what is short for it is long for the next.
+	oneVoice = 30 * time.Second
 )
 
 // shorten takes announcer in place of the eager parent that pushed a message
@@ -203,6 +224,9 @@ func (r *router) shorten(t *topicState, parent *peer, hops uint8, announcer *pee
 		return
 	}
 	if int(announced)+1+r.cfg.OptimiseBy > int(hops) || now.Before(t.optimise.until) {
+		return
+	}
+	if now.Sub(t.turned) < oneVoice {
 		return
 	}
 	if now.Sub(t.grafted) < graftPause || now.Sub(t.looped) < settleTime || r.link(parent, t).lazy || !r.link(announcer, t).lazy || !r.carries(announcer, t) {
@@ -220,6 +244,9 @@ func (r *router) shorten(t *topicState, parent *peer, hops uint8, announcer *pee
 const (
 	// maxLate is how late the tree may be at most without being mended.
 	maxLate = time.Second
+	// maxUsual is how long a message is awaited at most before it is asked for,
+	// if no round trip takes longer.
+	maxUsual = 150 * time.Millisecond
 	// lateFor is how long it takes to forget how late it has been.
 	lateFor = 5 * time.Minute
 )
@@ -228,11 +255,13 @@ const (
 // publishers share is short for some and long for others; to mend it whenever an
 // announcement was faster would change it for ever.
 type lateness struct {
-	most time.Duration
-	at   time.Time
+	most  time.Duration
+	at    time.Time
+	usual time.Duration // a moving average
 }
 
 func (l *lateness) note(d time.Duration, now time.Time) {
+	l.usual += (min(d, maxLate) - l.usual) / 8
 	if d = min(d, maxLate); d >= l.now(now) {
 		l.most, l.at = d, now
 	}

@@ -46,8 +46,9 @@ type entry struct {
 	at     time.Time // when it was live, by our clock
 	size   int64
 	class  int
-	// announced is when it was first announced, if it came by GRAFT.
+	// announced is when it was first announced, if it came by being asked for.
 	announced time.Time
+	early     bool // it was asked for while the tree may still bring it, which it has not
 
 	index      uint64
 	prev, next *entry

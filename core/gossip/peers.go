@@ -20,6 +20,8 @@ func (r *router) peerUp(id identity.AgentID, now time.Time) {
 		// The handshake parsed it, so its messages need no key request.
 		r.keys.put(id, key)
 	}
+	p.greeted = now
+	r.awaitReady(p, readyPatience, now)
 	p.control = r.greet(p)
 	for _, f := range p.control {
 		p.controlBytes += len(f)
@@ -89,6 +91,7 @@ func (r *router) fill(p *peer, entries []*entry, has map[streamKey]ranges, now t
 func (r *router) control(p *peer, frame []byte) {
 	if len(p.control) >= maxControl || p.controlBytes > maxControlBytes {
 		r.stats.ControlDropped++
+		p.lostControl = true
 		return
 	}
 	p.control = append(p.control, frame)
@@ -184,6 +187,7 @@ func (r *router) sent(p *peer, out []outgoing, n int, now time.Time) {
 	}
 	if len(p.control) == 0 {
 		p.control = nil
+		r.drained(p, now)
 	}
 }
 

@@ -122,7 +122,7 @@ func (r *router) handleFrame(from identity.AgentID, frame []byte, now time.Time)
 	case frameKeyRequest:
 		err = r.handleKeyRequest(p, body)
 	case frameKey:
-		err = r.handleKey(body, now)
+		err = r.handleKey(p, body, now)
 	case frameIHave:
 		err = r.handleIHave(p, body, now)
 	case frameGraft:
@@ -133,6 +133,8 @@ func (r *router) handleFrame(from identity.AgentID, frame []byte, now time.Time)
 		err = r.handleIWant(p, body, now)
 	case frameDigest:
 		err = r.handleDigest(p, body, now)
+	case frameGreet:
+		r.handleGreet(p, now)
 	default:
 		r.stats.UnknownFrames++
 	}
@@ -175,6 +177,11 @@ func (r *router) handleEnvelope(from identity.AgentID, b []byte, a arrival, now 
 	raw, known := r.keys.get(env.sender)
 	if !known {
 		if raw, known = r.lookup(env.sender); known {
+			r.keys.put(env.sender, raw)
+		}
+	}
+	if !known { // a key is what its id says, so any is right; it is kept if it is of use
+		if raw, known = r.carriedKey(from, env.sender, now); known {
 			r.keys.put(env.sender, raw)
 		}
 	}
@@ -284,23 +291,26 @@ func (r *router) accept(from identity.AgentID, env *envelope, a arrival, now tim
 		epoch: env.epoch, first: env.first, count: len(env.payloads), time: env.time, at: live,
 	}
 	r.arrived(from, e, a, now)
+	r.carryKey(e)
 	r.retain(e, now)
 }
 
 // arrived draws the conclusions from how a new envelope came.
 func (r *router) arrived(from identity.AgentID, e *entry, a arrival, now time.Time) {
 	t := e.topic
-	if e.sender != t.sender {
-		t.sender, t.mixed = e.sender, now
-	}
+	t.turn(e.sender, now)
 	p := r.peers[from]
 	w := r.found(t, e.place())
 	if w != nil {
 		for _, h := range w.announcers {
 			e.knows(h.peer)
 		}
-		if !a.pushed && w.asked > 0 {
+		switch {
+		case a.pushed:
+		case w.asked > 0:
 			e.announced = w.since
+		case w.early:
+			r.awaitPush(e, w, now)
 		}
 	}
 	if !a.pushed {

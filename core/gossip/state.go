@@ -28,8 +28,10 @@ type topicState struct {
 	late       lateness
 	grafted    time.Time        // when GRAFT was sent last
 	looped     time.Time        // when the first duplicate was pushed
-	mixed      time.Time        // when a message of another sender than the one before came last
+	mixed      time.Time        // when messages of two senders were on their way at once last
+	turned     time.Time        // when a message of another sender than the one before came last
 	sender     identity.AgentID // of the last message
+	came       time.Time        // that message
 	digesting  bool             // the next digest is planned
 	optimise   struct {
 		pause time.Duration
@@ -116,13 +118,16 @@ type peer struct {
 	links  map[TopicID]*link
 	has    map[streamKey]ranges // told before ready
 
+	greeted      time.Time // last
+	lostControl  bool      // something was dropped since
+	carried      []carriedKey
 	control      [][]byte
 	controlBytes int
 	lanes        [classes]lane
 	queued       map[*entry]struct{} // in a backfill
 	queuedBytes  int64
-	announcing   []*entry  // to be announced
-	announceAt   time.Time // when they are; zero: nothing is planned
+	announcing   []announcement
+	announceAt   time.Time // when the first of them is due; zero: nothing is planned
 	grafting     []mark    // to be asked for at the end of this tick or frame
 	wanting      []mark    // likewise, without a change of links
 	waiting      int       // messages that it announced first and that are missing

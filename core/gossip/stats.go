@@ -41,6 +41,7 @@ type Stats struct {
 	GraftsSent      uint64 // frames
 	IWantSent       uint64 // frames
 	DigestsSent     uint64 // frames
+	DigestsEqual    uint64 // comparisons that found no difference
 	GapsGivenUp     uint64 // gaps and announced messages that no neighbour could fill
 	RequestsRefused uint64 // came too often from one neighbour
 	AnswersRefused  uint64 // envelopes, asked for too often by one neighbour
@@ -49,9 +50,11 @@ type Stats struct {
 	BadFrames      uint64 // control frames that do not parse
 	UnknownFrames  uint64 // of an unknown type
 	Strays         uint64 // of a neighbour that is not connected
+	GreetedAgain   uint64 // neighbours that lacked our greeting, or we theirs
 	ControlDropped uint64 // control frames for a peer that takes none
 	KeyRequests    uint64 // sent
 	KeysServed     uint64 // sent
+	KeysCarried    uint64 // sent ahead of an author's first envelope
 	KeysRefused    uint64 // came without having been asked for
 
 	// Now.

@@ -1,0 +1,5 @@
+//go:build !sim
+
+package gossip
+
+const simLarge = false
