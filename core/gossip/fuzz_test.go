@@ -127,6 +127,8 @@ func FuzzHandleFrame(f *testing.F) {
 	for _, frame := range frames {
 		f.Add(frame, frame)
 		f.Add(readyFrame(true), frame)
+		f.Add(digestHashFrame(TopicID{1}, [hashSize]byte{2}), frame)
+		f.Add([]byte{byte(frameGreet)}, frame)
 	}
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		s := newSim(t)

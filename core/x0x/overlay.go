@@ -2,7 +2,6 @@ package x0x
 
 import (
 	"context"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -45,13 +44,6 @@ type overlay struct {
 }
 
 func newOverlay(n *network) *overlay {
-	var seed [32]byte
-	for i := 0; i < len(seed); i += 8 {
-		v := rand.Uint64()
-		for j := range 8 {
-			seed[i+j] = byte(v >> (8 * j))
-		}
-	}
 	o := n.agent.opts
 	return &overlay{
 		agent: n.agent,
@@ -63,7 +55,6 @@ func newOverlay(n *network) *overlay {
 		state: membership.New(membership.Config{
 			Self: n.agent.AgentID(), Active: o.ActivePeers, Passive: o.PassivePeers,
 			MaxPerPrefix: o.MaxPeersPerAddress, DialTimeout: o.DialTimeout,
-			Rand: rand.New(rand.NewChaCha8(seed)),
 		}),
 	}
 }
@@ -132,7 +123,10 @@ func (o *overlay) dial(p membership.Peer) {
 		<-o.slots
 	}
 	if o.net.peers.Conn(p.Agent) == nil {
-		o.change(func(s *membership.State, now time.Time) { s.DialFailed(p.Agent, now) })
+		o.change(func(s *membership.State, now time.Time) {
+			delete(o.dialled, p.Agent)
+			s.DialFailed(p.Agent, now)
+		})
 	}
 }
 
@@ -158,7 +152,10 @@ func (o *overlay) peerUp(c *transport.Conn) {
 }
 
 func (o *overlay) peerDown(id identity.AgentID) {
-	o.change(func(s *membership.State, now time.Time) { s.PeerDown(id, now) })
+	o.change(func(s *membership.State, now time.Time) {
+		delete(o.dialled, id)
+		s.PeerDown(id, now)
+	})
 }
 
 // heardPause is how often topic messages count as a sign of life: much more often than a
