@@ -53,10 +53,26 @@ type answer struct {
 	Error   string
 }
 
-// position names one message of a topic.
-type position struct {
-	sender          AgentID
-	epoch, sequence uint64
+// publication is one process that publishes a topic.
+type publication struct {
+	sender AgentID
+	epoch  uint64
+}
+
+// arrivals notes which sequences came, in a bit each: the memory of a soak is the agent's.
+type arrivals map[publication][]uint64
+
+// add reports whether a message comes for the first time.
+func (a arrivals) add(m Message) bool {
+	p, word, bit := publication{m.Sender, m.Epoch}, m.Sequence/64, uint64(1)<<(m.Sequence%64)
+	bits := a[p]
+	for uint64(len(bits)) <= word {
+		bits = append(bits, 0)
+	}
+	fresh := bits[word]&bit == 0
+	bits[word] |= bit
+	a[p] = bits
+	return fresh
 }
 
 // numbered is a payload that starts with its number.
@@ -94,7 +110,7 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 	received := 0
 	seen := map[int]bool{}
 	var topic, all answer // the sums of next and gather
-	gathered := map[position]bool{}
+	gathered := arrivals{}
 	published := 0
 	var sub *Subscription
 	for {
@@ -167,10 +183,9 @@ func runChild(config string, in io.Reader, out io.Writer) error {
 						all.Lagged += lag.Lag.Count
 					case err != nil:
 						return fmt.Errorf("after %d of %d messages: %w (%v)", all.Got, cmd.Count, err, a.Stats())
-					case gathered[position{m.Sender, m.Epoch, m.Sequence}]:
+					case !gathered.add(m):
 						return fmt.Errorf("%s %d.%d came twice", m.Sender.Short(), m.Epoch, m.Sequence)
 					default:
-						gathered[position{m.Sender, m.Epoch, m.Sequence}] = true
 						all.Got++
 					}
 				}
