@@ -12,8 +12,8 @@ import (
 
 // planDigest sees to it that what is retained of a topic is compared from time
 // to time with a neighbour, another each time: a hash first, positions only if it
-// is not equal. That ends whatever a fault has
-// begun: nobody who is connected lacks for long what another has.
+// is not equal. That ends whatever a fault has begun: nobody who is connected
+// lacks for long what another has.
 func (r *router) planDigest(t *topicState, now time.Time) {
 	if t.digesting || t.local || r.cfg.DigestPeriod < 0 {
 		return
@@ -25,26 +25,21 @@ func (r *router) planDigest(t *topicState, now time.Time) {
 		if len(t.retained) == 0 {
 			return
 		}
-		var ask []*peer
-		for _, id := range r.order {
-			if p := r.peers[id]; r.carries(p, t) {
-				ask = append(ask, p)
-			}
-		}
+		ask := r.carriers(t)
 		if len(ask) > 0 {
 			p := ask[r.cfg.Rand.IntN(len(ask))]
 			r.stats.DigestsSent++
-			r.control(p, digestHashFrame(t.id, digestHash(retainedMarks(t, t.retained))))
+			r.control(p, digestHashFrame(t.id, digestHash(retainedMarks(t.retained))))
 		}
 		r.planDigest(t, now)
 	})
 }
 
 // retainedMarks says which positions some envelopes hold, in few marks.
-func retainedMarks(t *topicState, entries []*entry) []mark {
+func retainedMarks(entries []*entry) []mark {
 	list := make([]mark, 0, len(entries))
 	for _, e := range entries {
-		list = append(list, mark{topic: t.id, sender: e.sender, epoch: e.epoch, from: e.first, to: e.last()})
+		list = append(list, e.mark())
 	}
 	slices.SortFunc(list, compareMarks)
 	joined := list[:0]
@@ -103,8 +98,7 @@ func (r *router) handleDigestHash(p *peer, body []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !p.requests.take(1, requestRate, requestBurst, now) {
-		r.stats.RequestsRefused++
+	if !r.affords(p, 1, now) {
 		return nil
 	}
 	list := []mark{{topic: topic}} // nothing of it
@@ -113,7 +107,7 @@ func (r *router) handleDigestHash(p *peer, body []byte, now time.Time) error {
 		return nil
 	}
 	if t != nil && len(t.retained) > 0 {
-		list = retainedMarks(t, t.retained)
+		list = retainedMarks(t.retained)
 	}
 	if digestHash(list) == hash {
 		r.stats.DigestsEqual++
@@ -164,8 +158,7 @@ func (r *router) handleDigest(p *peer, body []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !p.requests.take(int64(1+len(list)/16), requestRate, requestBurst, now) {
-		r.stats.RequestsRefused++
+	if !r.affords(p, 1+len(list)/16, now) {
 		return nil
 	}
 	var telling []mark
@@ -241,5 +234,5 @@ func surplus(t *topicState, list []mark) []mark {
 		}
 		more = append(more, e)
 	}
-	return retainedMarks(t, more)
+	return retainedMarks(more)
 }

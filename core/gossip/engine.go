@@ -15,11 +15,8 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
-// Sender carries frames to neighbours. The transport implements it, and an
-// overlay may stand between.
+// Sender carries frames to neighbours. Who is one, the owner tells the engine.
 type Sender interface {
-	// Peers returns the neighbours that are connected now.
-	Peers() []identity.AgentID
 	// Send queues a frame and returns at once. Frames of one class to one peer
 	// arrive in order. False means that there is no room: nothing was queued,
 	// and the frame is offered again (see Engine.PeerReady). The frame must not
@@ -157,8 +154,7 @@ type Engine struct {
 	nextTick time.Time // when the timer fires
 }
 
-// New returns a running Engine. Neighbours that the Sender knows already are
-// taken in.
+// New returns a running Engine that has no neighbours yet.
 func New(cfg Config) *Engine {
 	cfg.fill()
 	e := &Engine{
@@ -176,9 +172,6 @@ func New(cfg Config) *Engine {
 	// handled meanwhile.
 	e.router.outside = e.unlocked
 	e.publisher.init(e)
-	for _, id := range cfg.Sender.Peers() {
-		e.PeerUp(id)
-	}
 	e.tasks.Go("gossip: timer", e.runTimer)
 	e.tasks.Go("gossip: publisher", e.publisher.run)
 	return e

@@ -23,6 +23,16 @@ const (
 	requestBurst = 5000
 )
 
+// affords takes the cost of a request from what a neighbour may ask for, and
+// counts it as refused if that does not suffice.
+func (r *router) affords(p *peer, cost int, now time.Time) bool {
+	if p.requests.take(int64(cost), requestRate, requestBurst, now) {
+		return true
+	}
+	r.stats.RequestsRefused++
+	return false
+}
+
 // missing is a message that was announced and has not come.
 type missing struct {
 	topic      *topicState
@@ -257,8 +267,7 @@ func (r *router) handleGraft(p *peer, body []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !p.requests.take(int64(1+len(list)), requestRate, requestBurst, now) {
-		r.stats.RequestsRefused++
+	if !r.affords(p, 1+len(list), now) {
 		return nil
 	}
 	for i := range list {

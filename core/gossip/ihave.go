@@ -18,8 +18,9 @@ type announcement struct {
 }
 
 // A large envelope is under way for longer, and costs more if it comes twice.
-// So it is announced later, and missed later, by a millisecond for each KiB
-// over what a message alone has; but nobody can keep others from mending the tree for long by its size.
+// So it is announced later, and missed later, by a millisecond for each KiB over
+// what a message alone has; but nobody can keep others from mending the tree for
+// long by its size.
 const (
 	aloneSize    = 8 << 10
 	bytesPerMs   = 1 << 10
@@ -74,7 +75,7 @@ func (r *router) flushAnnouncements(p *peer, now time.Time) {
 		case a.ready.After(now):
 			later = append(later, a)
 		default:
-			list = append(list, mark{topic: e.topic.id, sender: e.sender, epoch: e.epoch, from: e.first, to: e.last(), hops: e.hops})
+			list = append(list, e.mark())
 		}
 	}
 	p.announcing = later

@@ -97,8 +97,6 @@ func (n *pipeNet) add(seed byte, change ...func(*Config)) *node {
 	return nd
 }
 
-func (nd *node) Peers() []identity.AgentID { return nil }
-
 func (nd *node) Send(to identity.AgentID, _ Class, frame []byte) bool {
 	nd.mu.Lock()
 	l := nd.links[to]

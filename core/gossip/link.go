@@ -64,6 +64,16 @@ func (r *router) carries(p *peer, t *topicState) bool {
 	return p.wild || p.relay && t.interested < r.cfg.MinInterested
 }
 
+// carriers returns the neighbours that a topic is sent to, in their order.
+func (r *router) carriers(t *topicState) (list []*peer) {
+	for _, id := range r.order {
+		if p := r.peers[id]; r.carries(p, t) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // takes reports whether this node accepts messages of a topic.
 func (r *router) takes(t *topicState) bool {
 	return !r.cfg.NoRelay || t != nil && len(t.subs) > 0
@@ -138,11 +148,12 @@ func (t *topicState) turn(sender identity.AgentID, now time.Time) {
 }
 
 // superfluous reports whether a duplicate makes its link lazy. With one
-// publisher at a time, be it another each time, yes: everybody cuts the same loops
-// at the same places. The messages of several that publish at once meet at several places of a loop,
-// and if it were cut at all of them, the tree would fall apart. So each place
-// waits for a random time, and the first cut makes the others needless. In the
-// first second of a topic, while every link is eager, nobody waits.
+// publisher at a time, be it another each time, yes: everybody cuts the same
+// loops at the same places. The messages of several that publish at once meet at
+// several places of a loop, and if it were cut at all of them, the tree would
+// fall apart. So each place waits for a random time, and the first cut makes the
+// others needless. In the first second of a topic, while every link is eager,
+// nobody waits.
 func (r *router) superfluous(t *topicState, l *link, now time.Time) bool {
 	if t.looped.IsZero() {
 		t.looped = now
@@ -188,11 +199,7 @@ func (r *router) reattach(t *topicState, now time.Time) {
 		return
 	}
 	var best *peer
-	for _, id := range r.order {
-		p := r.peers[id]
-		if !r.carries(p, t) {
-			continue
-		}
+	for _, p := range r.carriers(t) {
 		if l := p.links[t.id]; l == nil || !l.lazy {
 			return
 		}

@@ -19,6 +19,11 @@ type mark struct {
 	hops     uint8 // in announcements: how far from its publisher the announcer is
 }
 
+// mark points at an envelope.
+func (e *entry) mark() mark {
+	return mark{topic: e.topic.id, sender: e.sender, epoch: e.epoch, from: e.first, to: e.last(), hops: e.hops}
+}
+
 func (m *mark) sameStream(o *mark) bool {
 	return m.topic == o.topic && m.sender == o.sender && m.epoch == o.epoch
 }

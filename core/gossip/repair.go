@@ -81,12 +81,7 @@ func (r *router) fillGaps(t *topicState, sender identity.AgentID, epoch uint64, 
 		g.round = max(g.top, list[len(list)-1].to)
 	}
 	g.open = count
-	var ask []*peer
-	for _, id := range r.order {
-		if p := r.peers[id]; r.carries(p, t) {
-			ask = append(ask, p)
-		}
-	}
+	ask := r.carriers(t)
 	if g.tries >= min(gapTries, len(ask)+1) {
 		r.stats.GapsGivenUp++
 		g.floor, g.active = g.round, false
@@ -118,8 +113,7 @@ func (r *router) handleIWant(p *peer, body []byte, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !p.requests.take(int64(1+len(list)), requestRate, requestBurst, now) {
-		r.stats.RequestsRefused++
+	if !r.affords(p, 1+len(list), now) {
 		return nil
 	}
 	for i := range list {

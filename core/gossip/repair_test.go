@@ -136,7 +136,7 @@ func TestDigestsGoBothWays(t *testing.T) {
 	require.Equal(t, []string{"a1"}, s.texts(a))
 	r := s.routers[a]
 	s.forget()
-	for _, f := range digestFrames(retainedMarks(r.topics[r.topicID("t")], r.topics[r.topicID("t")].retained), digestWhole) {
+	for _, f := range digestFrames(retainedMarks(r.topics[r.topicID("t")].retained), digestWhole) {
 		s.inject(a, b, f)
 	}
 	require.Equal(t, []string{"b1", "a1"}, s.texts(b))

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// laneBytes bounds what waits for one peer beside what QUIC has in flight, by class. It need
-	// not be large: gossip keeps what a slow peer has not taken, and offers it again when there
-	// is room.
+	// controlBytes and bulkBytes bound what waits for one peer beside what QUIC has in flight, by
+	// class. They need not be large: gossip keeps what a slow peer has not taken, and offers it
+	// again when there is room.
 	controlBytes = 128 << 10
 	bulkBytes    = 256 << 10
 	// linkWrite bounds one write to a peer that has stopped reading: beyond it the connection
@@ -95,9 +95,6 @@ func (t *topicLinks) rtt(id AgentID) time.Duration {
 	}
 	return l.conn.RTT()
 }
-
-// Peers returns nobody: the overlay says who is a neighbour.
-func (t *topicLinks) Peers() []AgentID { return nil }
 
 // Send queues one frame. It never waits; false means that there is no room.
 func (t *topicLinks) Send(to AgentID, class gossip.Class, frame []byte) bool {
