@@ -31,7 +31,7 @@ type attack struct {
 	mostActive, mostPassive int
 }
 
-func newAttack(t *testing.T, victim *Agent) *attack {
+func newAttack(victim *Agent) *attack {
 	return &attack{network: victim.opts.NetworkID, target: victim.MachineID(), victim: victim, slots: make(chan struct{}, 4), ids: map[AgentID]bool{}}
 }
 
@@ -102,17 +102,17 @@ func (k *attack) ask(c *transport.Conn, i int, stop <-chan struct{}) {
 }
 
 // check looks at the views of the victim.
-func (k *attack) check(t *testing.T, victim *Agent) {
+func (k *attack) check(t *testing.T) {
 	t.Helper()
 	active, passive := 0, 0
 	k.mu.Lock()
-	for _, id := range victim.Neighbors() {
+	for _, id := range k.victim.Neighbors() {
 		if k.ids[id] {
 			active++
 		}
 	}
 	k.mu.Unlock()
-	for _, p := range victim.KnownPeers() {
+	for _, p := range k.victim.KnownPeers() {
 		if len(p.Addrs) > 0 && p.Addrs[0].Addr() == attackerAddr {
 			passive++
 		}

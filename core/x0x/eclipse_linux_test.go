@@ -6,14 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
-
+	"github.com/saorsa-labs/x0x-go/core/internal/netns"
 	"github.com/saorsa-labs/x0x-go/core/internal/task"
+	"github.com/stretchr/testify/require"
 )
 
 // The tests of what one address may take run in a network namespace of their own, whose
@@ -38,42 +36,19 @@ func TestEclipse(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestEclipse$", "-test.v", "-test.timeout=5m")
 	cmd.Env = append(os.Environ(), namespaceEnv+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
-	if os.Geteuid() != 0 { // as root of a user namespace one may have a network of one's own
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	}
+	attr, err := netns.Own()
+	require.NoError(t, err)
+	cmd.SysProcAttr = attr
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	t.Logf("%s", out)
-}
-
-// manyAddresses gives the loopback interface the network 10.77.0.0/16.
-func manyAddresses(t *testing.T) {
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	require.NoError(t, err)
-	defer unix.Close(s)
-	for _, step := range []struct {
-		request uint
-		set     func(*unix.Ifreq)
-	}{
-		{unix.SIOCSIFADDR, func(r *unix.Ifreq) { require.NoError(t, r.SetInet4Addr([]byte{10, 77, 0, 1})) }},
-		{unix.SIOCSIFNETMASK, func(r *unix.Ifreq) { require.NoError(t, r.SetInet4Addr([]byte{255, 255, 0, 0})) }},
-		{unix.SIOCSIFFLAGS, func(r *unix.Ifreq) { r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING) }},
-	} {
-		r, err := unix.NewIfreq("lo")
-		require.NoError(t, err)
-		step.set(r)
-		require.NoError(t, unix.IoctlIfreq(s, step.request, r))
-	}
 }
 
 // testEclipse: an attacker with one address and many ids asks one node, the victim, again and
 // again for every place. It gets its share of the active and of the passive view and no more,
 // and honest nodes hear everything.
 func testEclipse(t *testing.T) {
-	manyAddresses(t)
+	require.NoError(t, netns.Loopback(netip.MustParsePrefix("10.77.0.1/16")))
 	k := newKitFor(t, 3*time.Minute)
 	open := func(addr netip.Addr, bootstrap ...string) *Agent {
 		a := k.agent(Options{Bind: addr.String() + ":0", NoLocalDiscovery: true, Bootstrap: bootstrap})
@@ -91,12 +66,12 @@ func testEclipse(t *testing.T) {
 	stop := make(chan struct{})
 	defer attackers.Wait()
 	defer close(stop)
-	attack := newAttack(t, victim)
+	attack := newAttack(victim)
 	for i := range attackerIDs {
 		attackers.Go("attacker", func() { attack.run(i, stop) })
 	}
 	for attack.connected() < attackerIDs*9/10 {
-		attack.check(t, victim)
+		attack.check(t)
 		require.NoError(t, k.ctx.Err(), "%d attackers are connected", attack.connected())
 	}
 	for i := honestNodes / 2; i < honestNodes; i++ { // more come, through the victim, in the attack
@@ -111,7 +86,7 @@ func testEclipse(t *testing.T) {
 	const messages = 100
 	for i := range messages {
 		require.NoError(t, honest[i%len(honest)].Publish(k.ctx, "t", numbered(i, 100)))
-		attack.check(t, victim)
+		attack.check(t)
 	}
 	for i, sub := range subs {
 		seen := map[int]bool{}
@@ -119,7 +94,7 @@ func testEclipse(t *testing.T) {
 			m, err := sub.Recv(k.ctx)
 			require.NoError(t, err, "node %d has %d of %d", i, len(seen), messages)
 			seen[number(m.Payload)] = true
-			attack.check(t, victim)
+			attack.check(t)
 		}
 	}
 	t.Logf("%d ids at one address: at most %d of %d active places, %d of %d passive ones; %d frames sent",

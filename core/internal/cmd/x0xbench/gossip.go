@@ -11,7 +11,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/x0x"
 )
 
-// gossipTwo is two agents and one topic. Reported only: the overlay is another piece of work.
+// gossipTwo is two agents and one topic. Reported only: nothing raw stands below it.
 func gossipTwo(b *bench) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
 	"time"
 
+	"github.com/saorsa-labs/x0x-go/core/internal/netns"
 	"github.com/saorsa-labs/x0x-go/core/x0x"
 )
 
@@ -33,7 +35,9 @@ func gossipSwarm(b *bench) error {
 		return err
 	}
 	cmd := exec.Command(self, "child", "swarm", "-network", fmt.Sprint("bench-swarm-", os.Getpid()))
-	ownNetwork(cmd)
+	if cmd.SysProcAttr, err = netns.Own(); err != nil {
+		return err
+	}
 	p, err := start(cmd)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func swarm(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := loopbackUp(); err != nil {
+	if err := netns.Loopback(netip.Prefix{}); err != nil {
 		return err
 	}
 	say(hello{})
