@@ -297,22 +297,25 @@ static int32_t ask_count(struct run *r, struct actor *a, uint32_t method, uint64
     return X0X_OK;
 }
 
+/* A call whose result is how many there are. */
+static int32_t tell_count(struct run *r, struct actor *a, uint32_t method, struct result *out)
+{
+    uint64_t n = 0;
+    int32_t s = ask_count(r, a, method, &n);
+    add_number(out, "count", n);
+    return s;
+}
+
 static int32_t c_peers(struct run *r, struct actor *a, const json *x, struct result *out)
 {
     (void)x;
-    uint64_t n = 0;
-    int32_t s = ask_count(r, a, X0X_M_PEERS, &n);
-    add_number(out, "count", n);
-    return s;
+    return tell_count(r, a, X0X_M_PEERS, out);
 }
 
 static int32_t c_contacts(struct run *r, struct actor *a, const json *x, struct result *out)
 {
     (void)x;
-    uint64_t n = 0;
-    int32_t s = ask_count(r, a, X0X_M_CONTACTS, &n);
-    add_number(out, "count", n);
-    return s;
+    return tell_count(r, a, X0X_M_CONTACTS, out);
 }
 
 static int32_t c_wait_peers(struct run *r, struct actor *a, const json *x, struct result *out)
@@ -593,19 +596,13 @@ static int32_t c_set_topic_priority(struct run *r, struct actor *a, const json *
 static int32_t c_neighbors(struct run *r, struct actor *a, const json *x, struct result *out)
 {
     (void)x;
-    uint64_t n = 0;
-    int32_t s = ask_count(r, a, X0X_M_NEIGHBORS, &n);
-    add_number(out, "count", n);
-    return s;
+    return tell_count(r, a, X0X_M_NEIGHBORS, out);
 }
 
 static int32_t c_known_peers(struct run *r, struct actor *a, const json *x, struct result *out)
 {
     (void)x;
-    uint64_t n = 0;
-    int32_t s = ask_count(r, a, X0X_M_KNOWN_PEERS, &n);
-    add_number(out, "count", n);
-    return s;
+    return tell_count(r, a, X0X_M_KNOWN_PEERS, out);
 }
 
 static int32_t c_wait_neighbor(struct run *r, struct actor *a, const json *x, struct result *out)

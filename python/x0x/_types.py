@@ -42,7 +42,14 @@ class TrustLevel(enum.IntEnum):
         return self.name.lower()
 
 
-class TrustDecision(str, enum.Enum):
+class _Word(str, enum.Enum):
+    """A word with a meaning: as text it is the word."""
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class TrustDecision(_Word):
     """What the policy said about a direct message when it came in."""
 
     UNKNOWN = "Unknown"
@@ -50,9 +57,6 @@ class TrustDecision(str, enum.Enum):
     ACCEPT_WITH_FLAG = "AcceptWithFlag"
     REJECT_BLOCKED = "RejectBlocked"
     REJECT_MACHINE_MISMATCH = "RejectMachineMismatch"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 DECISIONS = {
@@ -64,7 +68,7 @@ DECISIONS = {
 }
 
 
-class ConnectOutcome(str, enum.Enum):
+class ConnectOutcome(_Word):
     """How a connection came about, or why there is none."""
 
     DIRECT = "Direct"
@@ -73,9 +77,6 @@ class ConnectOutcome(str, enum.Enum):
     UNREACHABLE = "Unreachable"
     NOT_FOUND = "NotFound"
     UNKNOWN = "Unknown"  # an outcome of a newer library
-
-    def __str__(self) -> str:
-        return self.value
 
 
 OUTCOMES = {
@@ -87,20 +88,17 @@ OUTCOMES = {
 }
 
 
-class DropPolicy(str, enum.Enum):
+class DropPolicy(_Word):
     """What a full subscription does with one message more."""
 
     OLDEST = "drop_oldest"
     NEWEST = "drop_newest"
 
-    def __str__(self) -> str:
-        return self.value
-
 
 POLICIES = {DropPolicy.OLDEST: _abi.X0X_DROP_OLDEST, DropPolicy.NEWEST: _abi.X0X_DROP_NEWEST}
 
 
-class TopicPriority(str, enum.Enum):
+class TopicPriority(_Word):
     """Which topics this agent serves first. No peer is told."""
 
     NORMAL = "normal"
@@ -119,9 +117,6 @@ class TopicPriority(str, enum.Enum):
         raise InvalidArgumentError(
             f"{value!r} is not a topic priority: " + ", ".join(m.value for m in cls)
         )
-
-    def __str__(self) -> str:
-        return self.value
 
 
 PRIORITIES = {
