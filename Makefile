@@ -36,7 +36,7 @@ test: ## everything that CI runs, with the time of each part
 fuzz: ## every fuzz target for 60 s (FUZZTIME=… to change)
 	@.ci/fuzz $${FUZZTIME:-60s}
 
-long: ## the long versions: spinner, faults, soak
+long: ## the long versions: spinner, faults, every Go test ten times
 	@.ci/long
 
 soak: ## 30 minutes of 50 messages of 4 KB a second; the memory curve in .build/soak.csv (SOAK=… to change)
