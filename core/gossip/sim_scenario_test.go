@@ -11,7 +11,6 @@ type scenario struct {
 	name   string
 	what   string
 	stable bool // nothing happens but messages: there are bounds for their cost
-	small  bool // it takes too long with 10,000 nodes
 	run    func(w *swarm, n int)
 }
 
@@ -31,13 +30,13 @@ var scenarios = []scenario{
 		w.stream(w.count(20), 500*time.Millisecond, w.talker)
 		w.ends(w.lasts(20, 500*time.Millisecond))
 	}},
-	{name: "slow", small: true, stable: true, what: "the same, but one message in three seconds", run: func(w *swarm, n int) {
+	{name: "slow", stable: true, what: "the same, but one message in three seconds", run: func(w *swarm, n int) {
 		w.grow(n, everybody)
 		w.ripen(w.count(40), 3*time.Second)
 		w.stream(w.count(10), 3*time.Second, w.talker)
 		w.ends(w.lasts(10, 3*time.Second))
 	}},
-	{name: "strangers", small: true, what: "each message is the first of its publisher", run: func(w *swarm, n int) {
+	{name: "strangers", what: "each message is the first of its publisher", run: func(w *swarm, n int) {
 		w.grow(n, everybody)
 		w.prepare()
 		published := w.talkers
@@ -51,10 +50,10 @@ var scenarios = []scenario{
 		})
 		w.ends(w.lasts(20, 500*time.Millisecond))
 	}},
-	{name: "loss 1 %", small: true, what: "one packet of a hundred is lost, to the end", run: loss(0.01)},
+	{name: "loss 1 %", what: "one packet of a hundred is lost, to the end", run: loss(0.01)},
 	{name: "loss 10 %", what: "one packet of ten is lost, to the end", run: loss(0.1)},
-	{name: "loss 30 %", small: true, what: "three packets of ten are lost, to the end", run: loss(0.3)},
-	{name: "churn", small: true, what: "for a minute, a tenth of the nodes are killed and as many join", run: func(w *swarm, n int) {
+	{name: "loss 30 %", what: "three packets of ten are lost, to the end", run: loss(0.3)},
+	{name: "churn", what: "for a minute, a tenth of the nodes are killed and as many join", run: func(w *swarm, n int) {
 		w.grow(n, everybody)
 		w.prepare()
 		k := max(n/10, 1)
@@ -71,8 +70,8 @@ var scenarios = []scenario{
 		w.after(time.Minute, w.calms)
 		w.ends(time.Minute)
 	}},
-	{name: "partition", small: true, what: "two halves are apart for 30 s, in each some publish", run: partition(30 * time.Second)},
-	{name: "apart", small: true, what: "the same for two minutes", run: partition(2 * time.Minute)},
+	{name: "partition", what: "two halves are apart for 30 s, in each some publish", run: partition(30 * time.Second)},
+	{name: "apart", what: "the same for two minutes", run: partition(2 * time.Minute)},
 	{name: "failure", what: "30 % of the nodes die at once while some publish", run: func(w *swarm, n int) {
 		w.grow(n, everybody)
 		w.prepare()

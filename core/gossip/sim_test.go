@@ -46,9 +46,6 @@ func playAll(t *testing.T, n int, each func(simResult)) {
 	t.Cleanup(func() { t.Log("\n" + simTable(results)) }) // after the scenarios, which are parallel
 	for i := range scenarios {
 		s := &scenarios[i]
-		if s.small && n > 2*swarmLarge {
-			continue
-		}
 		t.Run(strings.ReplaceAll(s.name, " ", ""), func(t *testing.T) {
 			if n <= swarmLarge { // memory
 				t.Parallel()

@@ -108,8 +108,9 @@ func (s *State) dialPassive() bool {
 }
 
 // feel verifies a passive peer by dialling it. With doubts it takes one that is
-// said to have failed, otherwise one that was only told of, otherwise the one
-// that was verified the longest time ago.
+// said to have failed. Otherwise it takes in turn one that was only told of and
+// the one that was verified the longest time ago: shuffles tell of new ones all
+// the time, and those that died since they were verified would never be found.
 func (s *State) feel(doubted bool) {
 	n := 0
 	for _, d := range s.dials {
@@ -121,6 +122,15 @@ func (s *State) feel(doubted bool) {
 		return
 	}
 	var best *entry
+	if !doubted {
+		s.feelTold = !s.feelTold
+	}
+	better := func(e *entry) bool {
+		if best == nil || e.told != best.told {
+			return best == nil || e.told == s.feelTold
+		}
+		return e.since.Before(best.since)
+	}
 	for _, e := range s.passive {
 		if p := s.peers[e.peer.Agent]; p != nil {
 			e.since, e.told = s.now, false
@@ -129,7 +139,7 @@ func (s *State) feel(doubted bool) {
 		if doubted && !e.doubted || !s.mayDial(e) {
 			continue
 		}
-		if best == nil || e.told && !best.told || e.told == best.told && e.since.Before(best.since) {
+		if better(e) {
 			best = e
 		}
 	}

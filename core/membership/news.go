@@ -34,9 +34,12 @@ func (n newsItem) newer(than newsItem) bool {
 	return n.status > than.status
 }
 
-// maxNewsHops is how far news goes: with six neighbours, eight hops reach some
-// hundred thousand agents. What claims to have come further is not passed on.
-const maxNewsHops = 8
+// maxNewsHops is how far news goes: to the neighbours of those who saw it, and
+// theirs. With six neighbours each of whom reports it, that is some two hundred
+// agents however large the network is, so that its traffic grows with the
+// failures around an agent and not with those in the world. Others who have the
+// failed one in their passive view find out when they verify it.
+const maxNewsHops = 1
 
 // freshNews is an item to be sent to all neighbours but the one it came from.
 type freshNews struct {

@@ -63,6 +63,7 @@ type State struct {
 
 	evictions gate
 	joins     allowance
+	feelTold  bool // the last peer felt was, or was to be, one only told of
 	hearsay   allowance
 	places    allowance
 	stats     Stats
