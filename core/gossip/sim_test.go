@@ -64,7 +64,7 @@ func playAll(t *testing.T, n int, each func(simResult)) {
 
 // TestSimReport plays every scenario with 100, 316, 1,000 … nodes up to
 // -sim.nodes, and writes what it measures to -sim.report: results.jsonl, a table
-// and plots. 10,000 nodes take half an hour; a part of it can be run alone:
+// and plots. 10,000 nodes take three quarters of an hour; a part of it can be run alone:
 //
 //	go test -timeout 0 -run 'TestSimReport/10000/(one|failure)' -v ./core/gossip -sim.nodes 10000 -sim.report DIR
 func TestSimReport(t *testing.T) {

@@ -123,7 +123,8 @@ func TestNetwork(t *testing.T) {
 		require.Zero(t, active)
 		require.Less(t, passive, all/5, "news of the failures around has found a good part of the dead, who had 30 %")
 
-		// The rest is found when each passive peer has been verified once, every second time one of them.
+		// The rest is found when each passive peer has been verified: every second is
+		// one of those that were verified before.
 		if n == 200 && !raceDetector {
 			s.run(2 * time.Duration(cfg.Passive) * cfg.ShufflePeriod)
 			_, passive, _ = s.deadPlaces()
