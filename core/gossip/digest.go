@@ -170,7 +170,7 @@ func (r *router) handleDigest(p *peer, body []byte, now time.Time) error {
 		if !r.takes(t) || t != nil && t.local {
 			continue
 		}
-		p.wanting = append(p.wanting, r.lacking(t, part, now)...)
+		r.want(p, r.lacking(t, part, now)...)
 		if t != nil && kind == digestWhole && r.carries(p, t) {
 			telling = append(telling, surplus(t, part)...)
 		}

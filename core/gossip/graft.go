@@ -150,13 +150,13 @@ func (r *router) ask(w *missing, now time.Time) {
 	if now.Sub(w.since) < w.patience {
 		r.askAfter(w, max(2*r.rtt(p), r.cfg.GraftDelay), now)
 		w.early = true
-		p.wanting = append(p.wanting, w.mark())
+		r.want(p, w.mark())
 		return
 	}
 	first := w.asked == 0
 	r.asking(w, p, now)
 	if first && now.Sub(t.grafted) < graftPause {
-		p.wanting = append(p.wanting, w.mark())
+		r.want(p, w.mark())
 		return
 	}
 	t.grafted = now
@@ -234,10 +234,23 @@ func (r *router) giveUp(w *missing, now time.Time) {
 func (r *router) graft(p *peer, m mark, now time.Time) {
 	r.link(p, r.topics[m.topic]).set(false, now)
 	p.grafting = append(p.grafting, m)
+	r.requesting = true
+}
+
+// want asks for messages without changing a link, likewise.
+func (r *router) want(p *peer, marks ...mark) {
+	if len(marks) > 0 {
+		p.wanting = append(p.wanting, marks...)
+		r.requesting = true
+	}
 }
 
 // flushRequests sends what this tick or frame has led to.
 func (r *router) flushRequests() {
+	if !r.requesting { // after most frames
+		return
+	}
+	r.requesting = false
 	for _, id := range r.order {
 		p := r.peers[id]
 		if len(p.grafting) > 0 {

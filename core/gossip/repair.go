@@ -92,7 +92,7 @@ func (r *router) fillGaps(t *topicState, sender identity.AgentID, epoch uint64, 
 	if len(ask) > 0 {
 		p := ask[(g.tries+int(r.asks))%len(ask)]
 		for _, s := range list {
-			p.wanting = append(p.wanting, mark{topic: t.id, sender: sender, epoch: epoch, from: s.from, to: s.to})
+			r.want(p, mark{topic: t.id, sender: sender, epoch: epoch, from: s.from, to: s.to})
 		}
 		wait = max(wait, 2*r.rtt(p))
 	}

@@ -44,6 +44,7 @@ type router struct {
 	agenda  agenda
 
 	priorities  map[TopicID]Priority
+	requesting  bool   // a peer is to be asked for something, see flushRequests
 	missing     int    // announced messages that are awaited, in all topics
 	uses        uint64 // of streams, counted to know the latest
 	asks        uint   // for gaps
