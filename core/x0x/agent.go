@@ -28,20 +28,22 @@ import (
 // An open agent already delivers its own topic messages and messages to itself; what it
 // publishes is kept for the peers to come.
 type Agent struct {
-	opts   Options
-	log    *slog.Logger
-	keys   *keys
-	trust  *trust.Store
-	policy *trust.Policy
-	tasks  *task.Group // every goroutine of the façade and its rooms
-	events *events
-	copies *copies
-	direct *direct.Manager
-	gossip *gossip.Engine
-	links  *topicLinks
-	dials  *dialQueue
-	line   *publishLine
-	inbox  Feed[DirectMessage]
+	opts      Options
+	log       *slog.Logger
+	keys      *keys
+	trust     *trust.Store
+	policy    *trust.Policy
+	tasks     *task.Group // every goroutine of the façade and its rooms
+	events    *events
+	copies    *copies
+	direct    *direct.Manager
+	gossip    *gossip.Engine
+	links     *topicLinks
+	dials     *dialQueue
+	peerCache *peerCache
+	conflicts conflicts
+	line      *publishLine
+	inbox     Feed[DirectMessage]
 
 	ctx    context.Context // ends when closing begins
 	cancel context.CancelCauseFunc
@@ -81,6 +83,7 @@ func New(o Options) (*Agent, error) {
 	a.events = newEvents(o.EventLimit)
 	a.copies = newCopies(a)
 	a.links = newTopicLinks(a)
+	a.peerCache = newPeerCache(a)
 	a.dials = newDialQueue(a)
 	a.line = &publishLine{agent: a}
 	a.startRooms()
@@ -278,6 +281,9 @@ const (
 	ErrorEvent                        // something went wrong outside any call
 	SessionReset                      // the peer's process is a new one: its earlier session ended
 	Fatal                             // a defect poisoned the agent
+	// IdentityConflict: this agent runs on another machine too, which Machine names. Messages
+	// for it go to either; end one of the two. Each machine is told of once.
+	IdentityConflict
 )
 
 // EventMask chooses events.

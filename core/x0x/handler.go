@@ -21,6 +21,12 @@ type handler struct {
 
 // ConnUp is called for each new connection before any of its streams.
 func (h handler) ConnUp(c *transport.Conn) {
+	if c.AgentID() == h.a.AgentID() {
+		// The connection stays, idle: closed, it would be dialled again for ever.
+		h.a.conflicts.saw(h.a, c.MachineID(), c.RemoteAddr())
+		return
+	}
+	h.a.peerCache.connected(c)
 	h.a.links.up(c)
 	h.a.direct.LinkUp(link{c})
 	h.overlay.peerUp(c)
@@ -28,6 +34,9 @@ func (h handler) ConnUp(c *transport.Conn) {
 
 // ConnDown is called when a connection is gone.
 func (h handler) ConnDown(c *transport.Conn, err error) {
+	if c.AgentID() == h.a.AgentID() {
+		return
+	}
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
 		h.overlay.peerDown(c.AgentID())
@@ -36,6 +45,9 @@ func (h handler) ConnDown(c *transport.Conn, err error) {
 
 // Stream runs on a goroutine of the connection for each stream of the peer.
 func (h handler) Stream(c *transport.Conn, kind transport.StreamKind, s transport.ReceiveStream) {
+	if c.AgentID() == h.a.AgentID() {
+		return
+	}
 	switch kind {
 	case transport.KindDirect, transport.KindDirectBody:
 		h.a.direct.HandleStream(link{c}, byte(kind), s)

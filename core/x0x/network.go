@@ -48,7 +48,7 @@ type network struct {
 }
 
 // JoinNetwork listens, registers in the registry of this machine, and tries once what is
-// known: registry and bootstrap, for at most two seconds. It returns nil also when there is
+// known: registry, bootstrap and cached peers, for at most two seconds. It returns nil also when there is
 // nobody yet; connecting goes on in the background. Joining again does nothing. If ctx ends
 // while it looks for peers it fails, but the agent has joined.
 //
@@ -102,6 +102,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	a.net.Store(n) // from here on others use it, and none of its fields changes
 	n.look(pass)
 	n.tasks.Go("look again", n.lookLoop)
+	n.tasks.Go("save peers", func() { a.peerCache.saveLoop(n.ctx) })
 	n.tasks.Go("overlay", n.overlay.run)
 	a.dials.wantAll() // messages of sessions that outlived the last network
 	a.log.Info("joined", "agent", a.AgentID(), "network", a.opts.NetworkID, "address", n.endpoint.Addr(), "peers", n.peers.Connected())
@@ -163,6 +164,7 @@ func (n *network) look(ctx context.Context) {
 		try(ctx, g, slots, "dial bootstrap", func() { n.dialBootstrap(ctx, b) })
 	}
 	n.dialNeighbours(ctx, g)
+	n.dialCached(ctx, g, slots)
 	g.Wait()
 }
 

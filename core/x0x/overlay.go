@@ -201,23 +201,11 @@ func (o *overlay) stats() membership.Stats {
 
 // run is the overlay's clock.
 func (o *overlay) run() {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-o.net.ctx.Done():
-			return
-		case <-o.wake:
-		case <-timer.C:
-			o.change(func(s *membership.State, now time.Time) { s.Tick(now) })
-		}
+	runClock(o.net.ctx, o.wake, func() time.Time {
 		o.mu.Lock()
-		next := o.state.NextTick()
-		o.mu.Unlock()
-		if next.IsZero() {
-			timer.Stop()
-			continue
-		}
-		timer.Reset(time.Until(next))
-	}
+		defer o.mu.Unlock()
+		return o.state.NextTick()
+	}, func() {
+		o.change(func(s *membership.State, now time.Time) { s.Tick(now) })
+	})
 }
