@@ -284,6 +284,8 @@ const (
 	// IdentityConflict: this agent runs on another machine too, which Machine names. Messages
 	// for it go to either; end one of the two. Each machine is told of once.
 	IdentityConflict
+	AgentOnline  // an agent that is visible to this one is online, see Presence
+	AgentOffline // it is not any more
 )
 
 // EventMask chooses events.

@@ -1,5 +1,11 @@
 package x0x
 
+import (
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/presence"
+)
+
 // SetTrust says what this agent thinks of another. It takes effect at once, also on open
 // connections and subscriptions. Blocking is silent: the other side sees what it would see
 // from an agent that does not read. Setting a level makes a contact record.
@@ -27,6 +33,9 @@ func (a *Agent) RemoveContact(id AgentID) bool { return a.trust.Remove(id) }
 func (a *Agent) trustChanged(id AgentID) {
 	for seen := a.opinions.Add(1); ; {
 		a.direct.PolicyChanged(id)
+		if n := a.net.Load(); n != nil {
+			n.presence.change(func(s *presence.State, now time.Time) { s.TrustChanged(id, now) })
+		}
 		now := a.opinions.Load()
 		if now == seen {
 			return

@@ -8,6 +8,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/direct"
 	"github.com/saorsa-labs/x0x-go/core/gossip"
 	"github.com/saorsa-labs/x0x-go/core/membership"
+	"github.com/saorsa-labs/x0x-go/core/presence"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -15,8 +16,9 @@ import (
 // handler hands connections and streams from transport to the rooms. It implements
 // transport.Handler.
 type handler struct {
-	a       *Agent
-	overlay *overlay
+	a        *Agent
+	overlay  *overlay
+	presence *presenceRoom
 }
 
 // ConnUp is called for each new connection before any of its streams.
@@ -29,6 +31,7 @@ func (h handler) ConnUp(c *transport.Conn) {
 	h.a.peerCache.connected(c)
 	h.a.links.up(c)
 	h.a.direct.LinkUp(link{c})
+	h.presence.peerUp(c.AgentID(), c.MachineID())
 	h.overlay.peerUp(c)
 }
 
@@ -40,6 +43,7 @@ func (h handler) ConnDown(c *transport.Conn, err error) {
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
 		h.overlay.peerDown(c.AgentID())
+		h.presence.peerDown(c.AgentID(), err)
 	}
 }
 
@@ -74,6 +78,12 @@ func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 		if membership.IsFrame(typ) {
 			if err := h.overlay.handleFrame(c.AgentID(), frame); err != nil {
 				h.a.log.Debug("overlay frame refused", "peer", c.AgentID().Short(), "error", err)
+			}
+			continue
+		}
+		if presence.IsFrame(typ) {
+			if err := h.presence.handleFrame(c.AgentID(), frame); err != nil {
+				h.a.log.Debug("presence frame refused", "peer", c.AgentID().Short(), "error", err)
 			}
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/saorsa-labs/x0x-go/core/discovery"
 	"github.com/saorsa-labs/x0x-go/core/internal/task"
+	"github.com/saorsa-labs/x0x-go/core/presence"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -39,6 +40,7 @@ type network struct {
 	endpoint  *transport.Endpoint
 	peers     *transport.Peers
 	overlay   *overlay
+	presence  *presenceRoom
 	registry  *discovery.Registry // nil without local discovery
 	bootstrap []*bootstrapHost
 	tasks     *task.Group
@@ -87,7 +89,8 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 		return err
 	}
 	n.overlay = newOverlay(n)
-	n.peers = transport.NewPeers(n.endpoint, handler{a, n.overlay}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
+	n.presence = newPresenceRoom(n)
+	n.peers = transport.NewPeers(n.endpoint, handler{a, n.overlay, n.presence}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
 	if !a.opts.NoLocalDiscovery {
 		n.registry, err = discovery.OpenRegistry(discovery.RegistryOptions{
 			RuntimeDir: a.opts.RuntimeDir, Euid: os.Geteuid(), NetworkID: a.opts.NetworkID,
@@ -104,6 +107,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	n.tasks.Go("look again", n.lookLoop)
 	n.tasks.Go("save peers", func() { a.peerCache.saveLoop(n.ctx) })
 	n.tasks.Go("overlay", n.overlay.run)
+	n.tasks.Go("presence", n.presence.run)
 	a.dials.wantAll() // messages of sessions that outlived the last network
 	a.log.Info("joined", "agent", a.AgentID(), "network", a.opts.NetworkID, "address", n.endpoint.Addr(), "peers", n.peers.Connected())
 	if a.ctx.Err() != nil {
@@ -138,6 +142,7 @@ func (a *Agent) LeaveNetwork(ctx context.Context) error {
 func (n *network) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
+	n.presence.change(func(s *presence.State, now time.Time) { s.Leave(now) })
 	n.overlay.leave()
 	n.cancel()
 	if n.registry != nil {

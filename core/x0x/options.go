@@ -61,6 +61,11 @@ type Options struct {
 	// AcceptFrom is the least trust whose direct messages are delivered (TrustUnknown and the
 	// zero value: anyone who is not blocked).
 	AcceptFrom TrustLevel
+	// Visibility is to whom this agent says that it is online (VisibleToNetwork).
+	Visibility Visibility
+	// PresenceInterval is how often it says so (30 s), and PresenceTimeout the silence after
+	// which another is offline at the latest (5 min); usually its rhythm tells sooner.
+	PresenceInterval, PresenceTimeout time.Duration
 	// InboxMessages and InboxBytes bound the direct messages that wait for the application
 	// (1,024 and 32 MiB). When it is full the senders' windows close; nothing is dropped.
 	InboxMessages int
@@ -105,6 +110,8 @@ func (o Options) withDefaults() (Options, error) {
 		{&o.PeerTimeout, time.Second, "peer timeout"},
 		{&o.SessionTTL, time.Minute, "session time to live"},
 		{&o.CloseGrace, 2 * time.Second, "close grace"},
+		{&o.PresenceInterval, 30 * time.Second, "presence interval"},
+		{&o.PresenceTimeout, 5 * time.Minute, "presence timeout"},
 	} {
 		if err := def(t.d, t.v, t.name); err != nil {
 			return o, err
@@ -143,6 +150,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.AcceptFrom == TrustBlocked { // the zero value
 		o.AcceptFrom = TrustUnknown
+	}
+	if o.Visibility > Invisible {
+		return o, wire.Errorf(wire.KindInvalidArgument, op, "unknown visibility %d", o.Visibility)
 	}
 	if o.NetworkID == "" {
 		o.NetworkID = DefaultNetworkID

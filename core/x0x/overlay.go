@@ -12,6 +12,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/gossip"
 	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/membership"
+	"github.com/saorsa-labs/x0x-go/core/presence"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 )
 
@@ -94,6 +95,7 @@ func (o *overlay) carryOut(a membership.Action) {
 		o.release(a.Agent)
 	case membership.Up:
 		o.agent.gossip.PeerUp(a.Agent)
+		o.net.presence.change(func(s *presence.State, now time.Time) { s.NeighborUp(a.Agent, now) })
 	case membership.Down:
 		o.agent.gossip.PeerDown(a.Agent)
 	}

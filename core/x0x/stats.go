@@ -39,6 +39,7 @@ func (a *Agent) Stats() map[string]uint64 {
 		add("transport", counters(n.endpoint.Stats()))
 		add("peers", counters(n.peers.Stats()))
 		add("overlay", counters(n.overlay.stats()))
+		add("presence", counters(n.presence.stats()))
 		s["overlay.frames_dropped"] = n.overlay.dropped.Load()
 	}
 	return s

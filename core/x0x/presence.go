@@ -1,0 +1,250 @@
+package x0x
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/saorsa-labs/x0x-go/core/gossip"
+	"github.com/saorsa-labs/x0x-go/core/identity"
+	"github.com/saorsa-labs/x0x-go/core/presence"
+	"github.com/saorsa-labs/x0x-go/core/trust"
+	"github.com/saorsa-labs/x0x-go/core/wire"
+)
+
+// PresenceEntry is what is known of one agent: where it was seen last, when, and whether it is
+// online.
+type PresenceEntry = presence.Entry
+
+// Visibility is to whom an agent says that it is online.
+type Visibility = presence.Visibility
+
+const (
+	VisibleToNetwork  = presence.Network // to its neighbours, who tell those who ask, and to contacts
+	VisibleToContacts = presence.Social  // to contacts only
+	Invisible         = presence.Hidden  // to nobody
+)
+
+// presenceDials bounds connections under way to contacts who are not connected. Each is asked
+// for again later, so none is lost when all are taken.
+const presenceDials = 4
+
+// maxWalk is how many hops a walk can have: each multiplies its answers.
+const maxWalk = 5
+
+// presenceRoom drives core/presence: it tells it of connections, frames and time, and carries
+// out, in order, what comes out.
+type presenceRoom struct {
+	agent *Agent
+	net   *network
+	slots chan struct{}
+	wake  chan struct{} // capacity 1: the next tick may be earlier
+
+	acting sync.Mutex // held while actions are carried out: they keep their order
+
+	mu    sync.Mutex // guards what follows
+	state *presence.State
+	walks map[uint64]chan []PresenceEntry
+}
+
+func newPresenceRoom(n *network) *presenceRoom {
+	a := n.agent
+	r := &presenceRoom{
+		agent: a, net: n,
+		slots: make(chan struct{}, presenceDials), wake: make(chan struct{}, 1),
+		walks: make(map[uint64]chan []PresenceEntry),
+	}
+	r.state = presence.New(presence.Config{
+		Key: a.keys.agent, Machine: a.MachineID(), Visibility: a.opts.Visibility,
+		BeaconInterval: a.opts.PresenceInterval, OfflineTimeout: a.opts.PresenceTimeout,
+		Trust: a.trust.Trust,
+		Deliver: func(id AgentID, m MachineID) bool {
+			_, deliver := a.policy.Inbound(trust.PathPresence, id, m)
+			return deliver
+		},
+		PublicKey: func(id AgentID) ([]byte, bool) {
+			if key, ok := identity.LookupPublicKey(id); ok {
+				return key.Bytes(), true
+			}
+			return nil, false
+		},
+		Neighbors: n.overlay.active,
+		Addresses: n.publicAddrs,
+	})
+	return r
+}
+
+// publicAddrs are the addresses that mean the same to everybody.
+func (n *network) publicAddrs() []netip.AddrPort {
+	return slices.DeleteFunc(n.endpoint.LocalAddrs(), func(a netip.AddrPort) bool {
+		return !a.Addr().IsGlobalUnicast() || a.Addr().IsPrivate()
+	})
+}
+
+// change lets f change the state, and carries out what follows.
+func (r *presenceRoom) change(f func(s *presence.State, now time.Time)) {
+	r.acting.Lock()
+	defer r.acting.Unlock()
+	r.mu.Lock()
+	f(r.state, time.Now())
+	actions := r.state.Take()
+	r.mu.Unlock()
+	for _, act := range actions {
+		r.carryOut(act)
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (r *presenceRoom) carryOut(act presence.Action) {
+	switch act.Kind {
+	case presence.Send:
+		// What is not taken for lack of room is a beacon, and the next one is on its way.
+		r.agent.links.Send(act.Agent, gossip.ClassControl, act.Frame)
+	case presence.Want:
+		r.net.tasks.Go("connect to a contact", func() { r.connect(act.Agent) }) // false: leaving
+	case presence.Online, presence.Offline:
+		e := Event{Type: AgentOnline, Agent: act.Agent, Machine: act.Entry.Machine}
+		if act.Kind == presence.Offline {
+			e.Type = AgentOffline
+		} else if len(act.Entry.Addresses) > 0 {
+			e.Addr = act.Entry.Addresses[0].String()
+		}
+		r.agent.events.push(e)
+	case presence.Result:
+		r.mu.Lock()
+		done := r.walks[act.Query]
+		delete(r.walks, act.Query)
+		r.mu.Unlock()
+		if done != nil {
+			done <- act.Entries // it has room for the one result that comes
+		}
+	}
+}
+
+// connect connects to a contact that is to be watched, wherever it is found.
+func (r *presenceRoom) connect(id AgentID) {
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	default:
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.net.ctx, r.agent.opts.DialTimeout)
+	defer cancel()
+	if _, err := r.net.connectAgent(ctx, id); err != nil {
+		r.agent.log.Debug("contact not reached", "agent", id.Short(), "error", err)
+	}
+}
+
+func (r *presenceRoom) handleFrame(from AgentID, frame []byte) (err error) {
+	r.change(func(s *presence.State, now time.Time) { err = s.HandleFrame(from, frame, now) })
+	return err
+}
+
+func (r *presenceRoom) peerUp(id AgentID, m MachineID) {
+	r.change(func(s *presence.State, now time.Time) { s.PeerUp(id, m, now) })
+}
+
+func (r *presenceRoom) peerDown(id AgentID, err error) {
+	closed := wire.KindOf(err) == wire.KindClosed
+	r.change(func(s *presence.State, now time.Time) { s.PeerDown(id, closed, now) })
+}
+
+func (r *presenceRoom) stats() presence.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Stats()
+}
+
+func (r *presenceRoom) run() {
+	runClock(r.net.ctx, r.wake, func() time.Time {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.state.NextTick()
+	}, func() {
+		r.change(func(s *presence.State, now time.Time) { s.Tick(now) })
+	})
+}
+
+// Presence returns the agents that are online, as far as this agent has heard: its neighbours,
+// its contacts, and whom a PresenceFOAF has found. Ordered by id; empty before joining.
+func (a *Agent) Presence() []PresenceEntry {
+	n := a.net.Load()
+	if n == nil {
+		return nil
+	}
+	n.presence.mu.Lock()
+	defer n.presence.mu.Unlock()
+	return n.presence.state.Online()
+}
+
+// PresenceStatus returns what is known of one agent, and whether anything is. Contacts are
+// remembered when they are offline.
+func (a *Agent) PresenceStatus(id AgentID) (PresenceEntry, bool) {
+	n := a.net.Load()
+	if n == nil {
+		return PresenceEntry{}, false
+	}
+	n.presence.mu.Lock()
+	defer n.presence.mu.Unlock()
+	return n.presence.state.Status(id)
+}
+
+// WatchPresence has an agent watched that is no contact: AgentOnline and AgentOffline tell of
+// it, wherever in the network it is found. Contacts (TrustKnown and TrustTrusted) are watched
+// without it. ErrLimit at 1,024 agents; it ends with UnwatchPresence or LeaveNetwork.
+func (a *Agent) WatchPresence(id AgentID) error {
+	n, err := a.current("watch presence")
+	if err != nil {
+		return err
+	}
+	n.presence.change(func(s *presence.State, now time.Time) { err = s.Watch(id, now) })
+	return err
+}
+
+// UnwatchPresence ends WatchPresence.
+func (a *Agent) UnwatchPresence(id AgentID) error {
+	n, err := a.current("unwatch presence")
+	if err != nil {
+		return err
+	}
+	n.presence.change(func(s *presence.State, now time.Time) { s.Unwatch(id, now) })
+	return nil
+}
+
+// PresenceFOAF asks friends of friends who is online within ttl hops (1 to 5, 0 is 2), and
+// returns what has come when all have answered, or after timeout (0 is 5 s), or when ctx ends.
+// ErrBusy if 16 such walks are under way.
+func (a *Agent) PresenceFOAF(ctx context.Context, ttl int, timeout time.Duration) ([]PresenceEntry, error) {
+	const op = "presence foaf"
+	n, err := a.current(op)
+	if err != nil {
+		return nil, err
+	}
+	if ttl < 0 || ttl > maxWalk || timeout < 0 {
+		return nil, wire.Errorf(wire.KindInvalidArgument, op, "a walk has 1 to %d hops and a timeout that is not negative", maxWalk)
+	}
+	done := make(chan []PresenceEntry, 1)
+	n.presence.change(func(s *presence.State, now time.Time) {
+		var id uint64
+		if id, err = s.Query(ttl, timeout, now); err == nil {
+			n.presence.walks[id] = done
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case found := <-done:
+		return found, nil
+	case <-n.ctx.Done():
+		return nil, closedError(op)
+	case <-ctx.Done():
+		return nil, ended(op, context.Cause(ctx))
+	}
+}
