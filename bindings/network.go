@@ -189,38 +189,3 @@ func (a *Agent) KnownPeers() ([]KnownPeer, error) {
 
 // SetEvents chooses events: Events… or-ed.
 func (a *Agent) SetEvents(mask uint32) error { return a.do("set events", MSetEvents, mask) }
-
-// SetTrust says what this agent thinks of another.
-func (a *Agent) SetTrust(id ID, level TrustLevel) error {
-	return a.do("set trust", MSetTrust, id, uint8(level))
-}
-
-// Trust returns what this agent thinks of another.
-func (a *Agent) Trust(id ID) (TrustLevel, error) {
-	u, err := a.queue.callNow("trust", a.Handle(), MTrust, id)
-	if err != nil {
-		return 0, err
-	}
-	u.fields(1)
-	return result(u, "trust", TrustLevel(u.uint()))
-}
-
-// Contacts returns the agents that this one has an opinion about.
-func (a *Agent) Contacts() ([]Contact, error) {
-	u, err := a.queue.callNow("contacts", a.Handle(), MContacts)
-	if err != nil {
-		return nil, err
-	}
-	var list []Contact
-	for range u.array() {
-		more := u.fields(4)
-		list = append(list, Contact{Agent: u.id(), Level: TrustLevel(u.uint()), Label: u.str(), Added: unixMilli(u.uint())})
-		u.skip(more)
-	}
-	return result(u, "contacts", list)
-}
-
-// RemoveContact forgets an opinion and reports whether there was one.
-func (a *Agent) RemoveContact(id ID) (bool, error) {
-	return a.ask("remove contact", MRemoveContact, id)
-}

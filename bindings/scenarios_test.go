@@ -265,6 +265,52 @@ func (v view) Contacts() (int, error) {
 	return len(list), err
 }
 
+func (v view) Contact(id scenariotest.ID) (scenariotest.Contact, error) {
+	c, ok, err := v.a.Contact(ID(id))
+	s := scenariotest.Contact{Exists: ok, Level: c.Level.String(), Label: c.Label, IdentityType: c.IdentityType.String(), Machines: len(c.Machines)}
+	for _, m := range c.Machines {
+		if m.Pinned {
+			s.Pinned++
+		}
+	}
+	return s, err
+}
+
+func (v view) AddContact(id scenariotest.ID, name, label string) error {
+	level, err := ParseTrustLevel(name)
+	if err != nil {
+		return err
+	}
+	return v.a.AddContact(ID(id), level, label)
+}
+
+func (v view) SetIdentityType(id scenariotest.ID, name string) error {
+	// A word that is no type becomes a number that is none: the library has to refuse it.
+	t := slices.Index(identityNames, name)
+	if t < 0 {
+		t = len(identityNames)
+	}
+	return v.a.SetIdentityType(ID(id), IdentityType(t))
+}
+
+func (v view) EvaluateTrust(id, machine scenariotest.ID) (string, error) {
+	d, err := v.a.EvaluateTrust(ID(id), ID(machine))
+	return d.String(), err
+}
+
+func (v view) SetLabel(id scenariotest.ID, label string) error { return v.a.SetLabel(ID(id), label) }
+func (v view) AddMachine(id, machine scenariotest.ID, label string) error {
+	return v.a.AddMachine(ID(id), ID(machine), label)
+}
+func (v view) RemoveMachine(id, machine scenariotest.ID) error {
+	return v.a.RemoveMachine(ID(id), ID(machine))
+}
+func (v view) PinMachine(id, machine scenariotest.ID) error {
+	return v.a.PinMachine(ID(id), ID(machine))
+}
+func (v view) UnpinMachine(id, machine scenariotest.ID) error {
+	return v.a.UnpinMachine(ID(id), ID(machine))
+}
 func (v view) RemoveContact(id scenariotest.ID) (bool, error) { return v.a.RemoveContact(ID(id)) }
 func (v view) SetEvents(mask uint32) error                    { return v.a.SetEvents(mask) }
 func (v view) Stats() (map[string]uint64, error)              { return v.a.Stats() }
@@ -272,6 +318,7 @@ func (v view) Stats() (map[string]uint64, error)              { return v.a.Stats
 var eventNames = map[uint16]string{
 	RConnected: "connected", RDisconnected: "disconnected", RPeerJoined: "peer_joined",
 	REventMessage: "message", RError: "error", RSessionReset: "session_reset", RFatal: "fatal",
+	RContactChanged: "contact_changed",
 }
 
 func (v view) NextEvent(ctx context.Context) (scenariotest.Event, error) {

@@ -12,10 +12,11 @@ type ID [IdSize]byte
 // String returns 64 hexadecimal digits.
 func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// TrustLevel is one of Trust…, Decision one of Decision…, Outcome one of Outcome…, TopicPriority
-// one of Priority….
+// TrustLevel is one of Trust…, IdentityType one of Identity…, Decision one of Decision…, Outcome
+// one of Outcome…, TopicPriority one of Priority….
 type (
 	TrustLevel    uint8
+	IdentityType  uint8
 	Decision      uint8
 	Outcome       uint8
 	TopicPriority uint8
@@ -23,6 +24,7 @@ type (
 
 var (
 	levelNames    = []string{TrustBlocked: "blocked", TrustUnknown: "unknown", TrustKnown: "known", TrustTrusted: "trusted"}
+	identityNames = []string{IdentityAnonymous: "anonymous", IdentityKnown: "known", IdentityTrusted: "trusted", IdentityPinned: "pinned"}
 	decisionNames = []string{DecisionUnknown: "Unknown", DecisionAccept: "Accept", DecisionAcceptWithFlag: "AcceptWithFlag",
 		DecisionRejectBlocked: "RejectBlocked", DecisionRejectMachineMismatch: "RejectMachineMismatch"}
 	outcomeNames = []string{OutcomeDirect: "Direct", OutcomeCoordinated: "Coordinated", OutcomeAlreadyConnected: "AlreadyConnected",
@@ -33,6 +35,8 @@ var (
 func (l TrustLevel) String() string { return name(levelNames, uint8(l)) }
 func (d Decision) String() string   { return name(decisionNames, uint8(d)) }
 func (o Outcome) String() string    { return name(outcomeNames, uint8(o)) }
+
+func (t IdentityType) String() string { return name(identityNames, uint8(t)) }
 
 func (p TopicPriority) String() string { return name(priorityNames, uint8(p)) }
 
@@ -82,7 +86,8 @@ type Receipt struct {
 }
 
 // Event is one event of an agent. Kind is RConnected, RDisconnected, RPeerJoined,
-// REventMessage, RError, RSessionReset or RFatal; which fields are set depends on it.
+// REventMessage, RError, RSessionReset, RFatal or RContactChanged; which fields are set
+// depends on it.
 type Event struct {
 	Kind    uint16
 	Agent   ID
@@ -129,10 +134,21 @@ type KnownPeer struct {
 
 // Contact is one agent that this one has an opinion about.
 type Contact struct {
-	Agent ID
-	Level TrustLevel
-	Label string
-	Added time.Time
+	Agent        ID
+	Level        TrustLevel
+	Label        string
+	Added        time.Time
+	IdentityType IdentityType
+	LastSeen     time.Time // zero: never
+	Machines     []MachineRecord
+}
+
+// MachineRecord is a machine on which the user expects a contact.
+type MachineRecord struct {
+	Machine             ID
+	Label               string
+	FirstSeen, LastSeen time.Time // zero: never
+	Pinned              bool
 }
 
 // result returns what was read, unless it could not be.
@@ -145,6 +161,14 @@ func result[T any](u *unpacker, op string, v T) (T, error) {
 }
 
 func unixMilli(ms uint64) time.Time { return time.UnixMilli(int64(ms)) }
+
+// seen is unixMilli where 0 stands for never.
+func seen(ms uint64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return unixMilli(ms)
+}
 
 // message reads (sender, epoch, trust_level, topic).
 func (r Record) message() (Message, error) {
@@ -191,7 +215,7 @@ func (r Record) event() (Event, error) {
 	case RPeerJoined:
 		u.fields(3)
 		e.Agent, e.Machine, e.Address = u.id(), u.id(), u.str()
-	case RSessionReset:
+	case RSessionReset, RContactChanged:
 		u.fields(1)
 		e.Agent = u.id()
 	case RError, RFatal:

@@ -82,7 +82,7 @@ extern "C" {
 /* The version of this contract: major in the upper 16 bits. A library of the same major and
  * an equal or higher minor version serves this header. */
 #define X0X_ABI_MAJOR 1
-#define X0X_ABI_MINOR 1
+#define X0X_ABI_MINOR 2
 #define X0X_ABI_VERSION ((X0X_ABI_MAJOR << 16) | X0X_ABI_MINOR)
 
 #define X0X_ID_SIZE 32                       /* bytes of an agent id or machine id */
@@ -282,7 +282,8 @@ enum x0x_record_kind {
     X0X_R_ERROR = 10,       /* @record meta(status:i32, message:str, agent_id:id?) something went wrong outside any call */
     X0X_R_SESSION_RESET = 11, /* @record meta(agent_id:id) the peer's process is a new one: its earlier session ended */
     X0X_R_LOG = 12,         /* @record meta(level:i32, message:str, attributes:map) id = queue */
-    X0X_R_FATAL = 13        /* @record meta(status:i32, message:str) a defect poisoned this agent; id = agent */
+    X0X_R_FATAL = 13,       /* @record meta(status:i32, message:str) a defect poisoned this agent; id = agent */
+    X0X_R_CONTACT_CHANGED = 14 /* @record meta(agent_id:id) a contact was added, changed or removed by a call of yours; id = agent. Since ABI 1.2 */
 };
 
 /* Walking a drained buffer. Both return NULL at the end. */
@@ -405,6 +406,12 @@ enum x0x_decision { /* @enum */
     X0X_DECISION_REJECT_BLOCKED = 3,
     X0X_DECISION_REJECT_MACHINE_MISMATCH = 4
 };
+enum x0x_identity_type { /* @enum  how you know that a contact is who it is */
+    X0X_IDENTITY_ANONYMOUS = 0, /* by its id only */
+    X0X_IDENTITY_KNOWN = 1,     /* met before */
+    X0X_IDENTITY_TRUSTED = 2,   /* checked by you */
+    X0X_IDENTITY_PINNED = 3     /* accepted from machines that you pinned, and from no others */
+};
 /* How a connection came about. */
 enum x0x_outcome { /* @enum */
     X0X_OUTCOME_DIRECT = 0,
@@ -423,7 +430,7 @@ enum x0x_priority { /* @enum  which topics this agent serves first; no peer is t
     X0X_PRIORITY_LOW = 2   /* sent after all others, dropped first */
 };
 enum x0x_event_mask { /* @enum  for X0X_M_SET_EVENTS */
-    X0X_EVENTS_LIFECYCLE = 1, /* connected, disconnected, peer_joined, error, session_reset (on by default) */
+    X0X_EVENTS_LIFECYCLE = 1, /* connected, disconnected, peer_joined, error, session_reset, contact_changed (on by default) */
     X0X_EVENTS_MESSAGE = 2    /* copies of topic messages as X0X_R_EVENT_MESSAGE (off by default) */
 };
 
@@ -443,7 +450,7 @@ enum x0x_method {
     X0X_M_SET_EVENTS = 106,     /* @now agent (mask:u32) -> nil */
     X0X_M_SET_TRUST = 107,      /* @now agent (agent_id:id, level:u8) -> nil : takes effect at once, also on open connections */
     X0X_M_TRUST = 108,          /* @now agent (agent_id:id) -> (level:u8) */
-    X0X_M_CONTACTS = 109,       /* @now agent () -> [(agent_id:id, level:u8, label:str, added_ms:u64)] */
+    X0X_M_CONTACTS = 109,       /* @now agent () -> [(agent_id:id, level:u8, label:str, added_ms:u64, identity_type:u8, last_seen_ms:u64, machines:[(machine_id:id, label:str, first_seen_ms:u64, last_seen_ms:u64, pinned:bool)])] : by id; 0 is never; from identity_type on since ABI 1.2 */
     X0X_M_REMOVE_CONTACT = 110, /* @now agent (agent_id:id) -> (existed:bool) */
     X0X_M_IS_AGENT_CONNECTED = 111, /* @now agent (agent_id:id) -> (connected:bool) */
     X0X_M_ADD_PEER = 112,       /* @now agent (machine_id:id, addresses:[str], agent_id:id?) -> nil : a hint where a machine listens */
@@ -451,6 +458,15 @@ enum x0x_method {
     X0X_M_TOPIC_MESH = 114,     /* @now agent () -> [(topic_id:id, name:str, priority:u8, subscriptions:u32, retained:u64, missing:u64, links:[(agent_id:id, eager:bool, carries:bool, distance:u32?, rtt_us:u64, first:u64, duplicates:u64)])] : see below */
     X0X_M_NEIGHBORS = 115,      /* @now agent () -> [id] the connected agents that topics go through (active_peers); empty before join */
     X0X_M_KNOWN_PEERS = 116,    /* @now agent () -> [(agent_id:id, machine_id:id, addresses:[str])] hearsay: who may take the place of a lost neighbour (passive_peers); empty before join */
+    X0X_M_ADD_CONTACT = 117,    /* @now agent (agent_id:id, level:u8, label:str?) -> nil : X0X_M_SET_TRUST and, unless empty, X0X_M_SET_LABEL. This and what follows: see below, since ABI 1.2 */
+    X0X_M_CONTACT = 118,        /* @now agent (agent_id:id) -> [(agent_id:id, level:u8, label:str, added_ms:u64, identity_type:u8, last_seen_ms:u64, machines:[(machine_id:id, label:str, first_seen_ms:u64, last_seen_ms:u64, pinned:bool)])] : as X0X_M_CONTACTS, one or none */
+    X0X_M_SET_LABEL = 119,      /* @now agent (agent_id:id, label:str) -> nil : UTF-8 of at most 256 bytes */
+    X0X_M_SET_IDENTITY_TYPE = 120, /* @now agent (agent_id:id, identity_type:u8) -> nil : pinned without a pinned machine shuts the agent out */
+    X0X_M_ADD_MACHINE = 121,    /* @now agent (agent_id:id, machine_id:id, label:str?) -> nil : notes a machine, not pinned; of one that is there it changes the label; X0X_E_LIMIT (64) */
+    X0X_M_REMOVE_MACHINE = 122, /* @now agent (agent_id:id, machine_id:id) -> nil : unpins it first */
+    X0X_M_PIN_MACHINE = 123,    /* @now agent (agent_id:id, machine_id:id) -> nil : from now on the agent is accepted from its pinned machines only; X0X_E_LIMIT (64) */
+    X0X_M_UNPIN_MACHINE = 124,  /* @now agent (agent_id:id, machine_id:id) -> nil : without pinned machines left the level alone decides */
+    X0X_M_EVALUATE_TRUST = 125, /* @now agent (agent_id:id, machine_id:id?) -> (decision:u8) : what would become of a message from there */
 
     X0X_M_SUBSCRIPTION_INFO = 201, /* @now subscription () -> (topic:str, pending:u64, dropped:u64, delivered:u64) */
     X0X_M_INBOX_INFO = 202,     /* @now inbox () -> (pending:u64, bytes:u64) */
@@ -469,6 +485,22 @@ enum x0x_method {
  *     rtt_us      round-trip time; 0 if not known yet
  *     first       messages that it pushed and that were new here
  *     duplicates  messages that it pushed and that were here already
+ *
+ * Contacts change by calls of yours alone, never by what the network says. A change takes
+ * effect at once, also on open connections and subscriptions, and one X0X_R_CONTACT_CHANGED
+ * follows. The methods that need a contact or a machine of it which is not there are
+ * X0X_E_NOT_FOUND, values that there are not X0X_E_INVALID_ARGUMENT, and a call that fails has
+ * changed nothing. X0X_M_EVALUATE_TRUST is the first row that holds:
+ *
+ *     no contact                                 X0X_DECISION_UNKNOWN
+ *     level blocked                              X0X_DECISION_REJECT_BLOCKED
+ *     type pinned, the machine is pinned         X0X_DECISION_ACCEPT, also at level unknown
+ *     type pinned, the machine is not pinned     X0X_DECISION_REJECT_MACHINE_MISMATCH
+ *     level trusted                              X0X_DECISION_ACCEPT
+ *     level known                                X0X_DECISION_ACCEPT_WITH_FLAG
+ *     otherwise                                  X0X_DECISION_UNKNOWN
+ *
+ * Topic messages do not prove the machine they come from: for them the level alone counts.
  */
 
 /* ------------------------------------------------------------------------- messages */

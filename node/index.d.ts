@@ -82,6 +82,7 @@ export class LaggedError extends X0XError {
 export type TopicPriority = 'normal' | 'high' | 'low';
 export type TrustLevel = 'blocked' | 'unknown' | 'known' | 'trusted';
 export type TrustDecision = 'Unknown' | 'Accept' | 'AcceptWithFlag' | 'RejectBlocked' | 'RejectMachineMismatch';
+export type IdentityType = 'anonymous' | 'known' | 'trusted' | 'pinned';
 export type ConnectOutcome = 'Direct' | 'Coordinated' | 'AlreadyConnected' | 'Unreachable' | 'NotFound';
 
 /** Bytes as they are, or text as UTF-8. */
@@ -301,7 +302,21 @@ export interface Contact {
   agentId: AgentId;
   level: TrustLevel;
   label: string;
+  /** Unix milliseconds, as all times here. */
   addedAt: number;
+  identityType: IdentityType;
+  /** When it was connected last; undefined if never. */
+  lastSeen: number | undefined;
+  machines: MachineRecord[];
+}
+/** A machine on which you expect a contact. */
+export interface MachineRecord {
+  machineId: MachineId;
+  label: string;
+  /** When you added it. */
+  firstSeen: number;
+  lastSeen: number | undefined;
+  pinned: boolean;
 }
 export interface SubscriptionInfo {
   topic: string;
@@ -336,6 +351,10 @@ export interface SessionResetEvent {
   agentId: AgentId;
   timestamp: number;
 }
+export interface ContactChangedEvent {
+  agentId: AgentId;
+  timestamp: number;
+}
 export interface LaggedEvent {
   source: 'subscription' | 'inbox' | 'events' | 'log';
   topic: string | undefined;
@@ -360,6 +379,8 @@ export interface AgentEvents {
   peerJoined: PeerJoinedEvent;
   /** The peer's process is a new one: its earlier session ended. */
   sessionReset: SessionResetEvent;
+  /** A contact was added, changed or removed by a call on this agent. */
+  contactChanged: ContactChangedEvent;
   /** A copy of each message of the subscribed topics. No back-pressure: new code iterates. */
   message: Message;
   /** Messages, events or logs were dropped because a reader was slow. */
@@ -498,7 +519,23 @@ export class Agent implements AsyncDisposable {
   setTrust(agentId: AgentIdLike, level: TrustLevel): void;
   trust(agentId: AgentIdLike): TrustLevel;
   block(agentId: AgentIdLike): void;
+  /** By id. Contacts change by your calls alone, never by what the network says. */
   contacts(): Contact[];
+  contact(agentId: AgentIdLike): Contact | undefined;
+  /** setTrust() (default 'known') with a name; an empty one leaves what is there. */
+  addContact(agentId: AgentIdLike, level?: TrustLevel, label?: string): void;
+  /** @throws X0XError X0X_E_NOT_FOUND, as all that follow, where there is no such contact */
+  setLabel(agentId: AgentIdLike, label: string): void;
+  setIdentityType(agentId: AgentIdLike, identityType: IdentityType): void;
+  machines(agentId: AgentIdLike): MachineRecord[];
+  /** Notes a machine on which you expect a contact, not pinned. */
+  addMachine(agentId: AgentIdLike, machineId: MachineIdLike, label?: string): void;
+  removeMachine(agentId: AgentIdLike, machineId: MachineIdLike): void;
+  /** From now on the contact is accepted from its pinned machines, and from no other. */
+  pinMachine(agentId: AgentIdLike, machineId: MachineIdLike): void;
+  unpinMachine(agentId: AgentIdLike, machineId: MachineIdLike): void;
+  /** What would become of a message of this agent from this machine. */
+  evaluateTrust(agentId: AgentIdLike, machineId?: MachineIdLike): TrustDecision;
   /** Whether it existed. */
   removeContact(agentId: AgentIdLike): boolean;
 

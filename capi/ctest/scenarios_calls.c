@@ -4,6 +4,7 @@
 static const char *const outcome_names[] = {"Direct", "Coordinated", "AlreadyConnected", "Unreachable", "NotFound"};
 static const char *const decision_names[] = {"Unknown", "Accept", "AcceptWithFlag", "RejectBlocked", "RejectMachineMismatch"};
 const char *const level_names[4] = {"blocked", "unknown", "known", "trusted"};
+static const char *const identity_names[] = {"anonymous", "known", "trusted", "pinned"};
 static const char *const priority_names[] = {"normal", "high", "low"};
 #define PRIORITIES (sizeof priority_names / sizeof *priority_names)
 
@@ -131,7 +132,7 @@ static int32_t call(struct run *r, struct actor *a, uint32_t method, const x0x_w
 }
 
 struct args {
-    unsigned char buf[256];
+    unsigned char buf[512];
     x0x_writer w;
 };
 
@@ -704,6 +705,156 @@ static int32_t c_trust(struct run *r, struct actor *a, const json *x, struct res
     return complete(r, &m);
 }
 
+/* The arguments of a call about a contact: its agent id first, `more` after it. */
+static x0x_writer *about(struct run *r, struct args *args, const json *x, uint32_t more)
+{
+    uint8_t id[X0X_ID_SIZE];
+    value_id(r, json_get(x, "agent"), id);
+    x0x_write_bin(arguments(args, 1 + more), id, sizeof id);
+    return &args->w;
+}
+
+static void write_machine(struct run *r, x0x_writer *w, const json *x)
+{
+    uint8_t id[X0X_ID_SIZE];
+    value_id(r, json_get(x, "machine"), id);
+    x0x_write_bin(w, id, sizeof id);
+}
+
+static void write_label(struct run *r, x0x_writer *w, const json *x)
+{
+    struct bytes label = value_bytes(r, json_get(x, "label"));
+    x0x_write_str(w, label.p, label.n);
+}
+
+static int32_t c_add_contact(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    struct args args;
+    int named = json_get(x, "label") != NULL;
+    x0x_writer *w = about(r, &args, x, named ? 2 : 1);
+    x0x_write_uint(w, (uint64_t)level_of(r, json_get(x, "level")));
+    if (named)
+        write_label(r, w, x);
+    return ask(r, a->agent.handle, X0X_M_ADD_CONTACT, w, NULL);
+}
+
+static int32_t c_contact(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    struct args args;
+    uint8_t id[X0X_ID_SIZE];
+    x0x_reader m;
+    int32_t s = ask(r, a->agent.handle, X0X_M_CONTACT, about(r, &args, x, 0), &m);
+    if (s != X0X_OK)
+        return s;
+    int exists = x0x_read_array(&m) == 1;
+    add_bool(out, "exists", exists);
+    if (exists) {
+        uint64_t pinned = 0;
+        x0x_read_array(&m);
+        read_id(&m, id);
+        uint64_t level = x0x_read_uint(&m);
+        add_word(out, "level", NAME_OF(level_names, level));
+        add_word(out, "label", read_text(r, &m));
+        x0x_read_uint(&m); /* added_ms */
+        uint64_t type = x0x_read_uint(&m);
+        add_word(out, "identity_type", NAME_OF(identity_names, type));
+        x0x_read_uint(&m); /* last_seen_ms */
+        uint32_t machines = x0x_read_array(&m);
+        for (uint32_t i = 0; i < machines && !m.failed; i++) {
+            x0x_read_array(&m);
+            read_id(&m, id);
+            read_text(r, &m); /* label */
+            x0x_read_uint(&m); /* first_seen_ms */
+            x0x_read_uint(&m); /* last_seen_ms */
+            pinned += (uint64_t)x0x_read_bool(&m);
+        }
+        add_number(out, "machines", machines);
+        add_number(out, "pinned", pinned);
+    }
+    if (!x0x_reader_done(&m))
+        fail(r, "more than a contact");
+    return complete(r, &m);
+}
+
+static int32_t c_set_label(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    struct args args;
+    x0x_writer *w = about(r, &args, x, 1);
+    write_label(r, w, x);
+    return ask(r, a->agent.handle, X0X_M_SET_LABEL, w, NULL);
+}
+
+/* A word that is no type becomes a number that is none: the library has to refuse it. */
+static int32_t c_set_identity_type(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    struct args args;
+    const char *name = value_text(r, json_get(x, "identity_type"));
+    uint64_t type = 0;
+    while (name != NULL && type < sizeof identity_names / sizeof *identity_names && strcmp(name, identity_names[type]) != 0)
+        type++;
+    x0x_writer *w = about(r, &args, x, 1);
+    x0x_write_uint(w, type);
+    return ask(r, a->agent.handle, X0X_M_SET_IDENTITY_TYPE, w, NULL);
+}
+
+static int32_t c_add_machine(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    struct args args;
+    int named = json_get(x, "label") != NULL;
+    x0x_writer *w = about(r, &args, x, named ? 2 : 1);
+    write_machine(r, w, x);
+    if (named)
+        write_label(r, w, x);
+    return ask(r, a->agent.handle, X0X_M_ADD_MACHINE, w, NULL);
+}
+
+static int32_t on_machine(struct run *r, struct actor *a, uint32_t method, const json *x)
+{
+    struct args args;
+    x0x_writer *w = about(r, &args, x, 1);
+    write_machine(r, w, x);
+    return ask(r, a->agent.handle, method, w, NULL);
+}
+
+static int32_t c_remove_machine(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    return on_machine(r, a, X0X_M_REMOVE_MACHINE, x);
+}
+
+static int32_t c_pin_machine(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    return on_machine(r, a, X0X_M_PIN_MACHINE, x);
+}
+
+static int32_t c_unpin_machine(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    return on_machine(r, a, X0X_M_UNPIN_MACHINE, x);
+}
+
+static int32_t c_evaluate_trust(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    struct args args;
+    x0x_reader m;
+    int known = json_get(x, "machine") != NULL;
+    x0x_writer *w = about(r, &args, x, known ? 1 : 0);
+    if (known)
+        write_machine(r, w, x);
+    int32_t s = ask(r, a->agent.handle, X0X_M_EVALUATE_TRUST, w, &m);
+    if (s != X0X_OK)
+        return s;
+    x0x_read_array(&m);
+    uint64_t decision = x0x_read_uint(&m);
+    add_word(out, "decision", NAME_OF(decision_names, decision));
+    return complete(r, &m);
+}
+
 static int32_t c_set_events(struct run *r, struct actor *a, const json *x, struct result *out)
 {
     (void)out;
@@ -718,7 +869,8 @@ static int32_t c_event(struct run *r, struct actor *a, const json *x, struct res
         const char *name;
         uint16_t kind;
     } events[] = {{"connected", X0X_R_CONNECTED},  {"disconnected", X0X_R_DISCONNECTED}, {"peer_joined", X0X_R_PEER_JOINED},
-                  {"message", X0X_R_EVENT_MESSAGE}, {"error", X0X_R_ERROR},               {"session_reset", X0X_R_SESSION_RESET}};
+                  {"message", X0X_R_EVENT_MESSAGE}, {"error", X0X_R_ERROR},               {"session_reset", X0X_R_SESSION_RESET},
+                  {"contact_changed", X0X_R_CONTACT_CHANGED}};
     const char *name = value_text(r, json_get(x, "name"));
     const x0x_record *rec;
     uint16_t kind = 0;
@@ -808,7 +960,16 @@ static const struct {
     {"set_trust", c_set_trust, " agent level "},
     {"trust", c_trust, " agent "},
     {"contacts", c_contacts, ""},
+    {"contact", c_contact, " agent "},
+    {"add_contact", c_add_contact, " agent level label "},
     {"remove_contact", c_remove_contact, " agent "},
+    {"set_label", c_set_label, " agent label "},
+    {"set_identity_type", c_set_identity_type, " agent identity_type "},
+    {"add_machine", c_add_machine, " agent machine label "},
+    {"remove_machine", c_remove_machine, " agent machine "},
+    {"pin_machine", c_pin_machine, " agent machine "},
+    {"unpin_machine", c_unpin_machine, " agent machine "},
+    {"evaluate_trust", c_evaluate_trust, " agent machine "},
     {"event", c_event, " name "},
     {"set_events", c_set_events, " mask "},
     {"stats", c_stats, " name "},

@@ -274,13 +274,14 @@ func (a *Agent) end() { a.operations.Add(-1) }
 type EventType uint8
 
 const (
-	Connected    EventType = iota + 1 // an authenticated peer is there
-	Disconnected                      // it is gone: it said goodbye, or the redial failed too
-	PeerJoined                        // a peer is seen for the first time since joining
-	MessageEvent                      // a copy of a topic message, see EventsMessage
-	ErrorEvent                        // something went wrong outside any call
-	SessionReset                      // the peer's process is a new one: its earlier session ended
-	Fatal                             // a defect poisoned the agent
+	Connected      EventType = iota + 1 // an authenticated peer is there
+	Disconnected                        // it is gone: it said goodbye, or the redial failed too
+	PeerJoined                          // a peer is seen for the first time since joining
+	MessageEvent                        // a copy of a topic message, see EventsMessage
+	ErrorEvent                          // something went wrong outside any call
+	SessionReset                        // the peer's process is a new one: its earlier session ended
+	Fatal                               // a defect poisoned the agent
+	ContactChanged                      // a contact was added, changed or removed, by this agent's own calls
 	// IdentityConflict: this agent runs on another machine too, which Machine names. Messages
 	// for it go to either; end one of the two. Each machine is told of once.
 	IdentityConflict

@@ -206,3 +206,27 @@ func check(err error) {
 		panic(err)
 	}
 }
+
+// Contacts are what the user says about other agents; nothing that arrives changes them. An
+// agent that is pinned is heard from its own machines alone, so that its stolen key is not
+// enough to speak for it.
+func ExampleAgent_PinMachine() {
+	ctx := context.Background()
+	agent, err := x0x.New(x0x.Options{})
+	check(err)
+	defer agent.Close(ctx)
+	friend, desk, elsewhere := x0x.AgentID{1}, x0x.MachineID{2}, x0x.MachineID{3}
+
+	fmt.Println(agent.EvaluateTrust(friend, desk))
+	check(agent.AddContact(friend, x0x.TrustKnown, "Ada"))
+	fmt.Println(agent.EvaluateTrust(friend, elsewhere))
+	check(agent.PinMachine(friend, desk))
+	fmt.Println(agent.EvaluateTrust(friend, desk), agent.EvaluateTrust(friend, elsewhere))
+	check(agent.Block(friend))
+	fmt.Println(agent.EvaluateTrust(friend, desk))
+	// Output:
+	// Unknown
+	// AcceptWithFlag
+	// Accept RejectMachineMismatch
+	// RejectBlocked
+}

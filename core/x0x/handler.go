@@ -33,6 +33,7 @@ func (h handler) ConnUp(c *transport.Conn) {
 	h.a.direct.LinkUp(link{c})
 	h.presence.peerUp(c.AgentID(), c.MachineID())
 	h.overlay.peerUp(c)
+	h.a.trust.Touch(c.AgentID(), c.MachineID(), time.Now().UTC())
 }
 
 // ConnDown is called when a connection is gone.
@@ -40,6 +41,7 @@ func (h handler) ConnDown(c *transport.Conn, err error) {
 	if c.AgentID() == h.a.AgentID() {
 		return
 	}
+	h.a.trust.Touch(c.AgentID(), c.MachineID(), time.Now().UTC())
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
 		h.overlay.peerDown(c.AgentID())

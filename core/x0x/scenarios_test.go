@@ -260,7 +260,52 @@ func (v *agent) Trust(id scenariotest.ID) (string, error) {
 }
 func (v *agent) Contacts() (int, error) { return len(v.a.Contacts()), nil }
 func (v *agent) RemoveContact(id scenariotest.ID) (bool, error) {
-	return v.a.RemoveContact(x0x.AgentID(id)), nil
+	return v.a.RemoveContact(x0x.AgentID(id))
+}
+
+func (v *agent) Contact(id scenariotest.ID) (scenariotest.Contact, error) {
+	c, ok := v.a.Contact(x0x.AgentID(id))
+	view := scenariotest.Contact{Exists: ok, Level: c.Level.String(), Label: c.Label, IdentityType: c.IdentityType.String(), Machines: len(c.Machines)}
+	for _, m := range v.a.Machines(x0x.AgentID(id)) {
+		if m.Pinned {
+			view.Pinned++
+		}
+	}
+	return view, nil
+}
+
+func (v *agent) AddContact(id scenariotest.ID, name, label string) error {
+	var level x0x.TrustLevel
+	if err := level.UnmarshalText([]byte(name)); err != nil {
+		return err
+	}
+	return v.a.AddContact(x0x.AgentID(id), level, label)
+}
+
+func (v *agent) SetLabel(id scenariotest.ID, label string) error {
+	return v.a.SetLabel(x0x.AgentID(id), label)
+}
+
+func (v *agent) SetIdentityType(id scenariotest.ID, name string) error {
+	t := x0x.IdentityType(99)
+	_ = t.UnmarshalText([]byte(name)) // unchanged by a word that is none
+	return v.a.SetIdentityType(x0x.AgentID(id), t)
+}
+
+func (v *agent) AddMachine(id, machine scenariotest.ID, label string) error {
+	return v.a.AddMachine(x0x.AgentID(id), x0x.MachineID(machine), label)
+}
+func (v *agent) RemoveMachine(id, machine scenariotest.ID) error {
+	return v.a.RemoveMachine(x0x.AgentID(id), x0x.MachineID(machine))
+}
+func (v *agent) PinMachine(id, machine scenariotest.ID) error {
+	return v.a.PinMachine(x0x.AgentID(id), x0x.MachineID(machine))
+}
+func (v *agent) UnpinMachine(id, machine scenariotest.ID) error {
+	return v.a.UnpinMachine(x0x.AgentID(id), x0x.MachineID(machine))
+}
+func (v *agent) EvaluateTrust(id, machine scenariotest.ID) (string, error) {
+	return v.a.EvaluateTrust(x0x.AgentID(id), x0x.MachineID(machine)).String(), nil
 }
 
 func (v *agent) SetEvents(mask uint32) error {
@@ -271,6 +316,7 @@ func (v *agent) SetEvents(mask uint32) error {
 var eventNames = map[x0x.EventType]string{
 	x0x.Connected: "connected", x0x.Disconnected: "disconnected", x0x.PeerJoined: "peer_joined",
 	x0x.MessageEvent: "message", x0x.ErrorEvent: "error", x0x.SessionReset: "session_reset", x0x.Fatal: "fatal",
+	x0x.ContactChanged: "contact_changed",
 }
 
 func (v *agent) NextEvent(ctx context.Context) (scenariotest.Event, error) {

@@ -22,11 +22,14 @@ func ParseAgentID(s string) (AgentID, error)     { return identity.ParseAgentID(
 func ParseMachineID(s string) (MachineID, error) { return identity.ParseMachineID(s) }
 
 // TrustLevel is what this agent thinks of another, TrustDecision what that meant for one
-// message, Contact one entry of the list of agents that it has an opinion about.
+// message, Contact one entry of the list of agents that it has an opinion about, with how it
+// knows them (IdentityType) and on which machines it expects them (MachineRecord).
 type (
 	TrustLevel    = trust.Level
 	TrustDecision = trust.Decision
 	Contact       = trust.Contact
+	IdentityType  = trust.IdentityType
+	MachineRecord = trust.MachineRecord
 )
 
 const (
@@ -34,6 +37,21 @@ const (
 	TrustUnknown = trust.Unknown // everyone without a contact record
 	TrustKnown   = trust.Known
 	TrustTrusted = trust.Trusted
+)
+
+const (
+	IdentityAnonymous = trust.IdentityAnonymous // by its id only
+	IdentityKnown     = trust.IdentityKnown     // met before
+	IdentityTrusted   = trust.IdentityTrusted   // checked by the user
+	IdentityPinned    = trust.IdentityPinned    // only on machines that the user pinned
+)
+
+const (
+	DecisionUnknown               = trust.DecisionUnknown       // a stranger: delivered, marked so
+	DecisionAccept                = trust.Accept                // delivered
+	DecisionAcceptWithFlag        = trust.AcceptWithFlag        // delivered: known, not trusted
+	DecisionRejectBlocked         = trust.RejectBlocked         // not delivered
+	DecisionRejectMachineMismatch = trust.RejectMachineMismatch // not delivered: pinned elsewhere
 )
 
 // ConnectOutcome says how a connection came about, in the words Direct, Coordinated,

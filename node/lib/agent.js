@@ -11,9 +11,10 @@ const { AgentBuilder } = require('./builder.js');
 const { agentOptions } = require('./options.js');
 const { Id, AgentId, MachineId, UserId } = require('./ids.js');
 const { X0XError, invalid } = require('./errors.js');
-const { OUTCOMES, TRUST_LEVELS } = require('./message.js');
+const { OUTCOMES, TRUST_LEVELS, TRUST_DECISIONS, IDENTITY_TYPES } = require('./message.js');
+const { contactOf } = require('./contact.js');
 const { TopicMesh, TOPIC_PRIORITIES } = require('./mesh.js');
-const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, countOf, wordOf, kind } = require('./check.js');
+const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, countOf, wordOf, labelOf, kind } = require('./check.js');
 
 const LOG_LEVELS = { debug: abi.X0X_LOG_DEBUG, info: abi.X0X_LOG_INFO, warn: abi.X0X_LOG_WARN, error: abi.X0X_LOG_ERROR };
 
@@ -327,14 +328,76 @@ class Agent {
     this.setTrust(agentId, 'blocked');
   }
 
-  /** [{ agentId, level, label, addedAt }] */
+  /**
+   * [{ agentId, level, label, addedAt, identityType, lastSeen, machines }] by id. Contacts
+   * change by your calls alone, never by what the network says; each change takes effect at
+   * once and is followed by a 'contactChanged' event.
+   */
   contacts() {
-    return this.#core.callNow(abi.X0X_M_CONTACTS).map(([agent, level, label, addedAt]) => ({
-      agentId: new AgentId(agent),
-      level: TRUST_LEVELS[level],
-      label,
-      addedAt,
-    }));
+    return this.#core.callNow(abi.X0X_M_CONTACTS).map(contactOf);
+  }
+
+  /** What is on record about an agent, or undefined. */
+  contact(agentId) {
+    const [row] = this.#core.callNow(abi.X0X_M_CONTACT, [idBytes(AgentId, agentId)]);
+    return row && contactOf(row);
+  }
+
+  /** setTrust() with a name of at most 256 bytes; the empty one leaves what is there. */
+  addContact(agentId, level = 'known', label = '') {
+    const args = [idBytes(AgentId, agentId), wordOf(level, TRUST_LEVELS, 'level'), labelOf(label)];
+    this.#core.callNow(abi.X0X_M_ADD_CONTACT, args, 'Failed to add contact');
+  }
+
+  /** Names a contact; throws X0X_E_NOT_FOUND, as all that follow, where there is none. */
+  setLabel(agentId, label) {
+    this.#core.callNow(abi.X0X_M_SET_LABEL, [idBytes(AgentId, agentId), labelOf(label)], 'Failed to set label');
+  }
+
+  /** How you know that it is who it is: 'anonymous', 'known', 'trusted' or 'pinned'. */
+  setIdentityType(agentId, identityType) {
+    const args = [idBytes(AgentId, agentId), wordOf(identityType, IDENTITY_TYPES, 'identityType')];
+    this.#core.callNow(abi.X0X_M_SET_IDENTITY_TYPE, args, 'Failed to set identity type');
+  }
+
+  /** [{ machineId, label, firstSeen, lastSeen, pinned }]; [] without a contact. */
+  machines(agentId) {
+    return this.contact(agentId)?.machines ?? [];
+  }
+
+  /** Notes a machine on which you expect a contact, not pinned. */
+  addMachine(agentId, machineId, label = '') {
+    this.#onMachine(abi.X0X_M_ADD_MACHINE, agentId, machineId, 'Failed to add machine', labelOf(label));
+  }
+
+  /** Forgets a machine of a contact, after unpinning it. */
+  removeMachine(agentId, machineId) {
+    this.#onMachine(abi.X0X_M_REMOVE_MACHINE, agentId, machineId, 'Failed to remove machine');
+  }
+
+  /** From now on the contact is accepted from its pinned machines, and from no other. */
+  pinMachine(agentId, machineId) {
+    this.#onMachine(abi.X0X_M_PIN_MACHINE, agentId, machineId, 'Failed to pin machine');
+  }
+
+  /** Takes back pinMachine(). Without pinned machines left the level alone decides. */
+  unpinMachine(agentId, machineId) {
+    this.#onMachine(abi.X0X_M_UNPIN_MACHINE, agentId, machineId, 'Failed to unpin machine');
+  }
+
+  #onMachine(method, agentId, machineId, what, ...more) {
+    this.#core.callNow(method, [idBytes(AgentId, agentId), idBytes(MachineId, machineId), ...more], what);
+  }
+
+  /**
+   * What would become of a message of this agent from this machine. The first that holds: no
+   * contact 'Unknown', blocked 'RejectBlocked', pinned to this machine 'Accept', pinned to
+   * others 'RejectMachineMismatch', trusted 'Accept', known 'AcceptWithFlag', else 'Unknown'.
+   */
+  evaluateTrust(agentId, machineId = undefined) {
+    const args = [idBytes(AgentId, agentId)];
+    if (machineId !== undefined) args.push(idBytes(MachineId, machineId));
+    return TRUST_DECISIONS[this.#core.callNow(abi.X0X_M_EVALUATE_TRUST, args)[0]] ?? 'Unknown';
   }
 
   /** Whether it existed. */
@@ -345,8 +408,8 @@ class Agent {
   // ------------------------------------------------------------------ events
 
   /**
-   * 'connected', 'disconnected', 'peerJoined', 'sessionReset', 'message', 'lagged', 'log',
-   * 'error', 'closed'; other names are accepted and never fire. Returns an EventListener with
+   * 'connected', 'disconnected', 'peerJoined', 'sessionReset', 'contactChanged', 'message',
+   * 'lagged', 'log', 'error', 'closed'; other names are accepted and never fire. Returns an EventListener with
    * stop(), on(), once() and off().
    */
   on(event, callback) {

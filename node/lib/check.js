@@ -81,8 +81,14 @@ function wordOf(word, words, what) {
   return at;
 }
 
+/** A name of a contact or machine; the library knows how long it may be. */
+function labelOf(label) {
+  if (typeof label !== 'string') throw invalid(TypeError, `label must be a string, got ${kind(label)}`);
+  return label;
+}
+
 function kind(value) {
   return value === null ? 'null' : Array.isArray(value) ? 'an array' : typeof value;
 }
 
-module.exports = { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, waitOf, countOf, wordOf, kind };
+module.exports = { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, waitOf, countOf, wordOf, labelOf, kind };

@@ -134,6 +134,8 @@ class Core {
       }
       case abi.X0X_R_SESSION_RESET:
         return emitter.emit('sessionReset', { agentId: new AgentId(meta[0]), timestamp });
+      case abi.X0X_R_CONTACT_CHANGED:
+        return emitter.emit('contactChanged', { agentId: new AgentId(meta[0]), timestamp });
       case abi.X0X_R_LAGGED: {
         const [count, firstSequence, lastSequence] = meta;
         return emitter.emit('lagged', { source: 'events', topic: undefined, count, firstSequence, lastSequence });

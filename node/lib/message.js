@@ -120,7 +120,8 @@ const TRUST_DECISIONS = Object.freeze([
   'RejectBlocked',
   'RejectMachineMismatch',
 ]);
+const IDENTITY_TYPES = Object.freeze(['anonymous', 'known', 'trusted', 'pinned']);
 /** As users of the daemon's POST /agents/connect know them. */
 const OUTCOMES = Object.freeze(['Direct', 'Coordinated', 'AlreadyConnected', 'Unreachable', 'NotFound']);
 
-module.exports = { Message, DirectMessage, TRUST_LEVELS, TRUST_DECISIONS, OUTCOMES };
+module.exports = { Message, DirectMessage, TRUST_LEVELS, TRUST_DECISIONS, IDENTITY_TYPES, OUTCOMES };

@@ -72,7 +72,7 @@ class World {
     const agent = new x0x.Agent(options);
     this.agents[name] = agent;
     const log = (this.events[name] = []);
-    for (const event of ['connected', 'disconnected', 'peerJoined', 'error', 'sessionReset']) {
+    for (const event of ['connected', 'disconnected', 'peerJoined', 'error', 'sessionReset', 'contactChanged']) {
       agent.on(event, (data) => this.record(log, event, data));
     }
     return agent;
@@ -165,6 +165,21 @@ class World {
       case 'set_trust': return a.setTrust(this.id(args.agent), args.level);
       case 'trust': return { level: a.trust(this.id(args.agent)) };
       case 'contacts': return { count: a.contacts().length };
+      case 'contact': {
+        const contact = a.contact(this.id(args.agent));
+        if (contact === undefined) return { exists: false };
+        const machines = a.machines(this.id(args.agent));
+        const { level, label, identityType: identity_type } = contact;
+        return { exists: true, level, label, identity_type, machines: machines.length, pinned: machines.filter((m) => m.pinned).length };
+      }
+      case 'add_contact': return a.addContact(this.id(args.agent), args.level, args.label);
+      case 'set_label': return a.setLabel(this.id(args.agent), args.label);
+      case 'set_identity_type': return a.setIdentityType(this.id(args.agent), args.identity_type);
+      case 'add_machine': return a.addMachine(this.id(args.agent), this.id(args.machine), args.label);
+      case 'remove_machine': return a.removeMachine(this.id(args.agent), this.id(args.machine));
+      case 'pin_machine': return a.pinMachine(this.id(args.agent), this.id(args.machine));
+      case 'unpin_machine': return a.unpinMachine(this.id(args.agent), this.id(args.machine));
+      case 'evaluate_trust': return { decision: a.evaluateTrust(this.id(args.agent), args.machine && this.id(args.machine)) };
       case 'remove_contact': return { existed: a.removeContact(this.id(args.agent)) };
       case 'peers': return { count: a.peers().length };
       case 'wait_peers': return this.waitPeers(a, actor, args.count, limit.timeout);

@@ -24,7 +24,16 @@ import x0x
 
 DEFAULT = Path(__file__).resolve().parents[2] / "include" / "scenarios.json"
 TIMEOUT = 20.0  # of every step that waits, unless it says otherwise
-EVENTS = ("connected", "disconnected", "peer_joined", "error", "session_reset", "lagged", "fatal")
+EVENTS = (
+    "connected",
+    "disconnected",
+    "peer_joined",
+    "error",
+    "session_reset",
+    "contact_changed",
+    "lagged",
+    "fatal",
+)
 
 
 class Failure(Exception):
@@ -336,6 +345,47 @@ class Scenario:
 
     async def do_contacts(self, a: Actor, args: Any, timeout: float) -> Any:
         return {"count": len(a.up.contacts())}
+
+    async def do_contact(self, a: Actor, args: Any, timeout: float) -> Any:
+        contact = a.up.contact(self.value(args["agent"]))
+        if contact is None:
+            return {"exists": False}
+        machines = a.up.machines(self.value(args["agent"]))
+        return {
+            "exists": True,
+            "level": str(contact.trust_level),
+            "label": contact.label,
+            "identity_type": str(contact.identity_type),
+            "machines": len(machines),
+            "pinned": sum(m.pinned for m in machines),
+        }
+
+    async def do_add_contact(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.add_contact(self.value(args["agent"]), args["level"], args.get("label", ""))
+
+    async def do_set_label(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.set_label(self.value(args["agent"]), args["label"])
+
+    async def do_set_identity_type(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.set_identity_type(self.value(args["agent"]), args["identity_type"])
+
+    async def do_add_machine(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.add_machine(
+            self.value(args["agent"]), self.value(args["machine"]), args.get("label", "")
+        )
+
+    async def do_remove_machine(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.remove_machine(self.value(args["agent"]), self.value(args["machine"]))
+
+    async def do_pin_machine(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.pin_machine(self.value(args["agent"]), self.value(args["machine"]))
+
+    async def do_unpin_machine(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.unpin_machine(self.value(args["agent"]), self.value(args["machine"]))
+
+    async def do_evaluate_trust(self, a: Actor, args: Any, timeout: float) -> Any:
+        machine = self.value(args["machine"]) if "machine" in args else None
+        return {"decision": str(a.up.evaluate_trust(self.value(args["agent"]), machine))}
 
     async def do_remove_contact(self, a: Actor, args: Any, timeout: float) -> Any:
         return {"existed": a.up.remove_contact(self.value(args["agent"]))}

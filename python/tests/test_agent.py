@@ -168,6 +168,9 @@ def test_nothing_works_once_closed(where: dict[str, Any]) -> None:
             a.known_peers,
             lambda: a.set_topic_priority("t", "high"),
             lambda: a.trust(other),
+            lambda: a.contact(other),
+            lambda: a.add_contact(other),
+            lambda: a.evaluate_trust(other),
         ):
             with pytest.raises(x0x.ClosedError):
                 now()
@@ -275,7 +278,9 @@ def test_random_arguments_never_do_worse_than_raise(where: dict[str, Any]) -> No
                 "publish", "subscribe", "send_direct", "connect_to_agent", "connect_to_machine",
                 "connect_to_address", "set_trust", "trust", "block", "remove_contact", "add_peer",
                 "is_agent_connected", "on", "off", "recv_direct", "recv_direct_many",
-                "set_topic_priority",
+                "set_topic_priority", "add_contact", "contact", "set_label", "set_identity_type",
+                "machines", "add_machine", "remove_machine", "pin_machine", "unpin_machine",
+                "evaluate_trust",
             ]  # fmt: skip
             for _ in range(1500):
                 name = rng.choice(names)
@@ -615,6 +620,24 @@ def test_errors_of_sending(where: dict[str, Any]) -> None:
                 await a.send_direct(b.agent_id, b"x")
             assert [c.agent_id for c in a.contacts()] == [b.agent_id]
             assert a.contacts()[0].trust_level is x0x.TrustLevel.BLOCKED
+            a.add_contact(b.agent_id, "trusted", "bea")
+            a.pin_machine(b.agent_id, b.machine_id)
+            contact = a.contact(b.agent_id)
+            assert contact is not None and contact.last_seen is None
+            assert (contact.label, contact.identity_type) == ("bea", x0x.IdentityType.PINNED)
+            (machine,) = a.machines(b.agent_id)
+            assert machine.machine_id == b.machine_id and machine.pinned
+            assert machine.first_seen_ms > 1.6e12 and machine.last_seen_ms is None
+            assert a.evaluate_trust(b.agent_id, b.machine_id) is x0x.TrustDecision.ACCEPT
+            mismatch = x0x.TrustDecision.REJECT_MACHINE_MISMATCH
+            assert a.evaluate_trust(b.agent_id, a.machine_id) is mismatch
+            assert a.evaluate_trust(b.agent_id) is mismatch
+            with pytest.raises(x0x.NotFoundError):
+                a.remove_machine(b.agent_id, a.machine_id)
+            with pytest.raises(x0x.InvalidArgumentError):
+                a.set_label(b.agent_id, "x" * 257)
+            with pytest.raises(TypeError):
+                a.set_label(b.agent_id, 5)  # type: ignore[arg-type]
             assert a.remove_contact(b.agent_id) and not a.remove_contact(b.agent_id)
             await a.send_direct(b.agent_id, b"x")
             assert not await a.connect_to_agent(b"\x11" * 32)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-SCHEMA_HASH: Final = "12328d0111b66688"
+SCHEMA_HASH: Final = "8679bbe76b08f23d"
 
 X0X_ABI_MAJOR: Final = 1
-X0X_ABI_MINOR: Final = 1
+X0X_ABI_MINOR: Final = 2
 X0X_ID_SIZE: Final = 32
 X0X_MAX_DIRECT_PAYLOAD: Final = 16777216
 X0X_MAX_TOPIC_PAYLOAD: Final = 1048576
@@ -82,6 +82,7 @@ X0X_R_ERROR: Final = 10
 X0X_R_SESSION_RESET: Final = 11
 X0X_R_LOG: Final = 12
 X0X_R_FATAL: Final = 13
+X0X_R_CONTACT_CHANGED: Final = 14
 X0X_TRUST_BLOCKED: Final = 0
 X0X_TRUST_UNKNOWN: Final = 1
 X0X_TRUST_KNOWN: Final = 2
@@ -91,6 +92,10 @@ X0X_DECISION_ACCEPT: Final = 1
 X0X_DECISION_ACCEPT_WITH_FLAG: Final = 2
 X0X_DECISION_REJECT_BLOCKED: Final = 3
 X0X_DECISION_REJECT_MACHINE_MISMATCH: Final = 4
+X0X_IDENTITY_ANONYMOUS: Final = 0
+X0X_IDENTITY_KNOWN: Final = 1
+X0X_IDENTITY_TRUSTED: Final = 2
+X0X_IDENTITY_PINNED: Final = 3
 X0X_OUTCOME_DIRECT: Final = 0
 X0X_OUTCOME_COORDINATED: Final = 1
 X0X_OUTCOME_ALREADY_CONNECTED: Final = 2
@@ -124,6 +129,15 @@ X0X_M_SET_TOPIC_PRIORITY: Final = 113
 X0X_M_TOPIC_MESH: Final = 114
 X0X_M_NEIGHBORS: Final = 115
 X0X_M_KNOWN_PEERS: Final = 116
+X0X_M_ADD_CONTACT: Final = 117
+X0X_M_CONTACT: Final = 118
+X0X_M_SET_LABEL: Final = 119
+X0X_M_SET_IDENTITY_TYPE: Final = 120
+X0X_M_ADD_MACHINE: Final = 121
+X0X_M_REMOVE_MACHINE: Final = 122
+X0X_M_PIN_MACHINE: Final = 123
+X0X_M_UNPIN_MACHINE: Final = 124
+X0X_M_EVALUATE_TRUST: Final = 125
 X0X_M_SUBSCRIPTION_INFO: Final = 201
 X0X_M_INBOX_INFO: Final = 202
 X0X_M_TEST_PANIC: Final = 9901
@@ -175,7 +189,7 @@ METHODS: Final[dict[int, tuple[str, bool, str, str, str]]] = {
     106: ("X0X_M_SET_EVENTS", False, "agent", "mask:u32", "nil"),
     107: ("X0X_M_SET_TRUST", False, "agent", "agent_id:id, level:u8", "nil"),
     108: ("X0X_M_TRUST", False, "agent", "agent_id:id", "(level:u8)"),
-    109: ("X0X_M_CONTACTS", False, "agent", "", "[(agent_id:id, level:u8, label:str, added_ms:u64)]"),
+    109: ("X0X_M_CONTACTS", False, "agent", "", "[(agent_id:id, level:u8, label:str, added_ms:u64, identity_type:u8, last_seen_ms:u64, machines:[(machine_id:id, label:str, first_seen_ms:u64, last_seen_ms:u64, pinned:bool)])]"),
     110: ("X0X_M_REMOVE_CONTACT", False, "agent", "agent_id:id", "(existed:bool)"),
     111: ("X0X_M_IS_AGENT_CONNECTED", False, "agent", "agent_id:id", "(connected:bool)"),
     112: ("X0X_M_ADD_PEER", False, "agent", "machine_id:id, addresses:[str], agent_id:id?", "nil"),
@@ -183,6 +197,15 @@ METHODS: Final[dict[int, tuple[str, bool, str, str, str]]] = {
     114: ("X0X_M_TOPIC_MESH", False, "agent", "", "[(topic_id:id, name:str, priority:u8, subscriptions:u32, retained:u64, missing:u64, links:[(agent_id:id, eager:bool, carries:bool, distance:u32?, rtt_us:u64, first:u64, duplicates:u64)])]"),
     115: ("X0X_M_NEIGHBORS", False, "agent", "", "[id]"),
     116: ("X0X_M_KNOWN_PEERS", False, "agent", "", "[(agent_id:id, machine_id:id, addresses:[str])]"),
+    117: ("X0X_M_ADD_CONTACT", False, "agent", "agent_id:id, level:u8, label:str?", "nil"),
+    118: ("X0X_M_CONTACT", False, "agent", "agent_id:id", "[(agent_id:id, level:u8, label:str, added_ms:u64, identity_type:u8, last_seen_ms:u64, machines:[(machine_id:id, label:str, first_seen_ms:u64, last_seen_ms:u64, pinned:bool)])]"),
+    119: ("X0X_M_SET_LABEL", False, "agent", "agent_id:id, label:str", "nil"),
+    120: ("X0X_M_SET_IDENTITY_TYPE", False, "agent", "agent_id:id, identity_type:u8", "nil"),
+    121: ("X0X_M_ADD_MACHINE", False, "agent", "agent_id:id, machine_id:id, label:str?", "nil"),
+    122: ("X0X_M_REMOVE_MACHINE", False, "agent", "agent_id:id, machine_id:id", "nil"),
+    123: ("X0X_M_PIN_MACHINE", False, "agent", "agent_id:id, machine_id:id", "nil"),
+    124: ("X0X_M_UNPIN_MACHINE", False, "agent", "agent_id:id, machine_id:id", "nil"),
+    125: ("X0X_M_EVALUATE_TRUST", False, "agent", "agent_id:id, machine_id:id?", "(decision:u8)"),
     201: ("X0X_M_SUBSCRIPTION_INFO", False, "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)"),
     202: ("X0X_M_INBOX_INFO", False, "inbox", "", "(pending:u64, bytes:u64)"),
     9901: ("X0X_M_TEST_PANIC", False, "agent", "", "nil"),
@@ -203,6 +226,7 @@ RECORDS: Final[dict[int, tuple[str, tuple[str, ...], bool]]] = {
     11: ("X0X_R_SESSION_RESET", ("agent_id:id",), False),
     12: ("X0X_R_LOG", ("level:i32, message:str, attributes:map",), False),
     13: ("X0X_R_FATAL", ("status:i32, message:str",), False),
+    14: ("X0X_R_CONTACT_CHANGED", ("agent_id:id",), False),
 }
 
 

@@ -13,17 +13,23 @@ from ._feed import TopicFeed
 from ._ids import AgentId, MachineId, UserId
 from ._options import AgentOptions
 from ._types import (
+    DECISIONS,
+    IDENTITY_TYPES,
     OUTCOMES,
     PRIORITIES,
     ConnectOutcome,
     ConnectResult,
     Contact,
+    IdentityType,
     KnownPeer,
+    MachineRecord,
     PeerInfo,
     Receipt,
     TopicMesh,
     TopicPriority,
+    TrustDecision,
     TrustLevel,
+    contact_of,
     topic_mesh_of,
 )
 
@@ -162,23 +168,103 @@ class BaseAgent:
         self.set_trust(agent, TrustLevel.BLOCKED)
 
     def contacts(self) -> list[Contact]:
-        """The agents that you have an opinion about."""
-        return [
-            Contact(AgentId(agent), TrustLevel(level), label, added)
-            for agent, level, label, added in self._now(_abi.X0X_M_CONTACTS)
-        ]
+        """The agents that you have an opinion about, ordered by id.
+
+        Contacts change by your calls alone, never by what the network says; each change takes
+        effect at once and is followed by a 'contact_changed' event."""
+        return [contact_of(row) for row in self._now(_abi.X0X_M_CONTACTS)]
+
+    def contact(self, agent: AgentId | str | bytes) -> Contact | None:
+        """What is on record about an agent, or None."""
+        rows = self._now(_abi.X0X_M_CONTACT, AgentId.of(agent)._raw)
+        return contact_of(rows[0]) if rows else None
+
+    def add_contact(
+        self,
+        agent: AgentId | str | bytes,
+        level: TrustLevel | str = TrustLevel.KNOWN,
+        label: str = "",
+    ) -> None:
+        """set_trust() with a name of at most 256 bytes; an empty one leaves what is there."""
+        to = AgentId.of(agent)._raw
+        self._now(_abi.X0X_M_ADD_CONTACT, to, int(TrustLevel.of(level)), _label(label))
 
     def remove_contact(self, agent: AgentId | str | bytes) -> bool:
-        """Forget an opinion. False if there was none."""
+        """Forget an opinion, and with it that you blocked. False if there was none."""
         return bool(self._now(_abi.X0X_M_REMOVE_CONTACT, AgentId.of(agent)._raw)[0])
+
+    def set_label(self, agent: AgentId | str | bytes, label: str) -> None:
+        """Name a contact. Raises NotFoundError, as all that follow, if it is none."""
+        self._now(_abi.X0X_M_SET_LABEL, AgentId.of(agent)._raw, _label(label))
+
+    def set_identity_type(
+        self, agent: AgentId | str | bytes, identity_type: IdentityType | str
+    ) -> None:
+        """Say how you know that a contact is who it is. 'pinned' without a pinned machine
+        shuts it out until you pin one."""
+        number = IDENTITY_TYPES[IdentityType.of(identity_type)]
+        self._now(_abi.X0X_M_SET_IDENTITY_TYPE, AgentId.of(agent)._raw, number)
+
+    def machines(self, agent: AgentId | str | bytes) -> list[MachineRecord]:
+        """The machines on which you expect a contact; [] if it is none."""
+        contact = self.contact(agent)
+        return list(contact.machines) if contact else []
+
+    def add_machine(
+        self, agent: AgentId | str | bytes, machine: MachineId | str | bytes, label: str = ""
+    ) -> None:
+        """Note a machine of a contact, not pinned; of one that is there it changes the label.
+
+        Raises LimitError beyond 64 machines."""
+        self._on_machine(_abi.X0X_M_ADD_MACHINE, agent, machine, _label(label))
+
+    def remove_machine(
+        self, agent: AgentId | str | bytes, machine: MachineId | str | bytes
+    ) -> None:
+        """Forget a machine of a contact, after unpinning it."""
+        self._on_machine(_abi.X0X_M_REMOVE_MACHINE, agent, machine)
+
+    def pin_machine(self, agent: AgentId | str | bytes, machine: MachineId | str | bytes) -> None:
+        """Accept a contact from this machine and others that you pinned, and from no other.
+
+        Topic messages do not prove where they come from: for them the level alone counts."""
+        self._on_machine(_abi.X0X_M_PIN_MACHINE, agent, machine)
+
+    def unpin_machine(
+        self, agent: AgentId | str | bytes, machine: MachineId | str | bytes
+    ) -> None:
+        """Take back pin_machine(). Without pinned machines left the level alone decides."""
+        self._on_machine(_abi.X0X_M_UNPIN_MACHINE, agent, machine)
+
+    def evaluate_trust(
+        self, agent: AgentId | str | bytes, machine: MachineId | str | bytes | None = None
+    ) -> TrustDecision:
+        """What would become of a message of this agent from this machine. The first that holds:
+
+        no contact: Unknown; blocked: RejectBlocked; pinned to this machine: Accept; pinned to
+        others: RejectMachineMismatch; trusted: Accept; known: AcceptWithFlag; else Unknown."""
+        args = [AgentId.of(agent)._raw]
+        if machine is not None:
+            args.append(MachineId.of(machine)._raw)
+        number = self._now(_abi.X0X_M_EVALUATE_TRUST, *args)[0]
+        return DECISIONS.get(number, TrustDecision.UNKNOWN)
+
+    def _on_machine(
+        self,
+        method: int,
+        agent: AgentId | str | bytes,
+        machine: MachineId | str | bytes,
+        *more: str,
+    ) -> None:
+        self._now(method, AgentId.of(agent)._raw, MachineId.of(machine)._raw, *more)
 
     # -- events
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each event of a name, in addition to earlier ones.
 
-        Names: connected, disconnected, peer_joined, session_reset, error, lagged, fatal, and
-        message, which is called with a copy of each topic Message and exists for programs
+        Names: connected, disconnected, peer_joined, session_reset, contact_changed, error,
+        lagged, fatal, and message, which is called with a copy of each topic Message and exists for programs
         that know it: it has no back-pressure and drops the oldest. New programs iterate over
         subscribe(). Other names are accepted and never called by this version. What a
         callback raises is printed and goes no further.
@@ -231,6 +317,16 @@ class BaseSubscription(Generic[F]):
 
     def __repr__(self) -> str:
         return f"<Subscription {self.topic!r}{' closed' if self.closed else ''}>"
+
+
+def _label(label: str) -> str:
+    if not isinstance(label, str):
+        raise TypeError(f"label must be str, not {type(label).__name__}")
+    try:
+        label.encode()
+    except UnicodeEncodeError as e:
+        raise InvalidArgumentError(f"label is not valid Unicode: {e.reason}") from None
+    return label
 
 
 def send_flags(ordered: bool, on_disconnect: str) -> int:

@@ -68,6 +68,39 @@ DECISIONS = {
 }
 
 
+class IdentityType(_Word):
+    """How you know that a contact is who it is."""
+
+    ANONYMOUS = "anonymous"
+    """By its id only."""
+    KNOWN = "known"
+    """Met before."""
+    TRUSTED = "trusted"
+    """Checked by you."""
+    PINNED = "pinned"
+    """Accepted from machines that you pinned, and from no others."""
+
+    @classmethod
+    def of(cls, value: IdentityType | str) -> IdentityType:
+        """The type that a caller meant, by name ('pinned') or as a member."""
+        if isinstance(value, str):
+            member = cls.__members__.get(value.upper())
+            if member is not None:
+                return member
+        raise InvalidArgumentError(
+            f"{value!r} is not an identity type: " + ", ".join(m.value for m in cls)
+        )
+
+
+IDENTITY_TYPES = {
+    IdentityType.ANONYMOUS: _abi.X0X_IDENTITY_ANONYMOUS,
+    IdentityType.KNOWN: _abi.X0X_IDENTITY_KNOWN,
+    IdentityType.TRUSTED: _abi.X0X_IDENTITY_TRUSTED,
+    IdentityType.PINNED: _abi.X0X_IDENTITY_PINNED,
+}
+_IDENTITY_OF = {number: kind for kind, number in IDENTITY_TYPES.items()}
+
+
 class ConnectOutcome(_Word):
     """How a connection came about, or why there is none."""
 
@@ -414,6 +447,19 @@ def topic_mesh_of(row: list[Any]) -> TopicMesh:
 
 
 @dataclass(frozen=True)
+class MachineRecord:
+    """A machine on which you expect a contact."""
+
+    machine_id: MachineId
+    label: str
+    first_seen_ms: int
+    """When you added it, in milliseconds since 1970."""
+    last_seen_ms: int | None
+    """When the contact was connected from it last; None if never."""
+    pinned: bool
+
+
+@dataclass(frozen=True)
 class Contact:
     """An agent that you have an opinion about."""
 
@@ -421,6 +467,33 @@ class Contact:
     trust_level: TrustLevel
     label: str
     added_ms: int
+    """When you added it, in milliseconds since 1970."""
+    identity_type: IdentityType = IdentityType.ANONYMOUS
+    last_seen_ms: int | None = None
+    """When it was connected last; None if never."""
+    machines: tuple[MachineRecord, ...] = ()
+
+    @property
+    def last_seen(self) -> float | None:
+        """last_seen_ms in seconds, as time.time() has it."""
+        return None if self.last_seen_ms is None else self.last_seen_ms / 1000
+
+
+def contact_of(row: list[Any]) -> Contact:
+    """A row of X0X_M_CONTACTS; a newer library may append to it."""
+    agent, level, label, added, identity_type, seen, machines = row[:7]
+    return Contact(
+        AgentId(agent),
+        TrustLevel(level),
+        label,
+        added,
+        _IDENTITY_OF.get(identity_type, IdentityType.ANONYMOUS),
+        seen or None,
+        tuple(
+            MachineRecord(MachineId(machine), name, first, last or None, pinned)
+            for machine, name, first, last, pinned, *_ in machines
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -505,6 +578,14 @@ class SessionResetEvent(Event):
 
 
 @dataclass(frozen=True)
+class ContactChangedEvent(Event):
+    """A contact was added, changed or removed by a call on this agent."""
+
+    type: ClassVar[str] = "contact_changed"
+    agent_id: AgentId
+
+
+@dataclass(frozen=True)
 class LaggedEvent(Event):
     """Messages or events were dropped, since this side read them too slowly."""
 
@@ -542,6 +623,8 @@ def event_of(kind: int, meta: list[Any], ms: int) -> Event | None:
         return ErrorEvent(ms, code(meta[0]), meta[1], about)
     if kind == _abi.X0X_R_SESSION_RESET:
         return SessionResetEvent(ms, AgentId(meta[0]))
+    if kind == _abi.X0X_R_CONTACT_CHANGED:
+        return ContactChangedEvent(ms, AgentId(meta[0]))
     if kind == _abi.X0X_R_LAGGED:
         return LaggedEvent(ms, meta[0], meta[1], meta[2])
     if kind == _abi.X0X_R_FATAL:

@@ -4,11 +4,11 @@
 package abi
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "12328d0111b66688"
+const SchemaHash = "8679bbe76b08f23d"
 
 const (
 	AbiMajor                      = 1
-	AbiMinor                      = 1
+	AbiMinor                      = 2
 	IdSize                        = 32
 	MaxDirectPayload              = 16777216
 	MaxTopicPayload               = 1048576
@@ -81,6 +81,7 @@ const (
 	RSessionReset                 = 11
 	RLog                          = 12
 	RFatal                        = 13
+	RContactChanged               = 14
 	TrustBlocked                  = 0
 	TrustUnknown                  = 1
 	TrustKnown                    = 2
@@ -90,6 +91,10 @@ const (
 	DecisionAcceptWithFlag        = 2
 	DecisionRejectBlocked         = 3
 	DecisionRejectMachineMismatch = 4
+	IdentityAnonymous             = 0
+	IdentityKnown                 = 1
+	IdentityTrusted               = 2
+	IdentityPinned                = 3
 	OutcomeDirect                 = 0
 	OutcomeCoordinated            = 1
 	OutcomeAlreadyConnected       = 2
@@ -123,6 +128,15 @@ const (
 	MTopicMesh                    = 114
 	MNeighbors                    = 115
 	MKnownPeers                   = 116
+	MAddContact                   = 117
+	MContact                      = 118
+	MSetLabel                     = 119
+	MSetIdentityType              = 120
+	MAddMachine                   = 121
+	MRemoveMachine                = 122
+	MPinMachine                   = 123
+	MUnpinMachine                 = 124
+	MEvaluateTrust                = 125
 	MSubscriptionInfo             = 201
 	MInboxInfo                    = 202
 	MTestPanic                    = 9901
@@ -180,7 +194,7 @@ var Methods = map[uint32]Method{
 	106:  {"X0X_M_SET_EVENTS", "agent", "mask:u32", "nil", false},
 	107:  {"X0X_M_SET_TRUST", "agent", "agent_id:id, level:u8", "nil", false},
 	108:  {"X0X_M_TRUST", "agent", "agent_id:id", "(level:u8)", false},
-	109:  {"X0X_M_CONTACTS", "agent", "", "[(agent_id:id, level:u8, label:str, added_ms:u64)]", false},
+	109:  {"X0X_M_CONTACTS", "agent", "", "[(agent_id:id, level:u8, label:str, added_ms:u64, identity_type:u8, last_seen_ms:u64, machines:[(machine_id:id, label:str, first_seen_ms:u64, last_seen_ms:u64, pinned:bool)])]", false},
 	110:  {"X0X_M_REMOVE_CONTACT", "agent", "agent_id:id", "(existed:bool)", false},
 	111:  {"X0X_M_IS_AGENT_CONNECTED", "agent", "agent_id:id", "(connected:bool)", false},
 	112:  {"X0X_M_ADD_PEER", "agent", "machine_id:id, addresses:[str], agent_id:id?", "nil", false},
@@ -188,6 +202,15 @@ var Methods = map[uint32]Method{
 	114:  {"X0X_M_TOPIC_MESH", "agent", "", "[(topic_id:id, name:str, priority:u8, subscriptions:u32, retained:u64, missing:u64, links:[(agent_id:id, eager:bool, carries:bool, distance:u32?, rtt_us:u64, first:u64, duplicates:u64)])]", false},
 	115:  {"X0X_M_NEIGHBORS", "agent", "", "[id]", false},
 	116:  {"X0X_M_KNOWN_PEERS", "agent", "", "[(agent_id:id, machine_id:id, addresses:[str])]", false},
+	117:  {"X0X_M_ADD_CONTACT", "agent", "agent_id:id, level:u8, label:str?", "nil", false},
+	118:  {"X0X_M_CONTACT", "agent", "agent_id:id", "[(agent_id:id, level:u8, label:str, added_ms:u64, identity_type:u8, last_seen_ms:u64, machines:[(machine_id:id, label:str, first_seen_ms:u64, last_seen_ms:u64, pinned:bool)])]", false},
+	119:  {"X0X_M_SET_LABEL", "agent", "agent_id:id, label:str", "nil", false},
+	120:  {"X0X_M_SET_IDENTITY_TYPE", "agent", "agent_id:id, identity_type:u8", "nil", false},
+	121:  {"X0X_M_ADD_MACHINE", "agent", "agent_id:id, machine_id:id, label:str?", "nil", false},
+	122:  {"X0X_M_REMOVE_MACHINE", "agent", "agent_id:id, machine_id:id", "nil", false},
+	123:  {"X0X_M_PIN_MACHINE", "agent", "agent_id:id, machine_id:id", "nil", false},
+	124:  {"X0X_M_UNPIN_MACHINE", "agent", "agent_id:id, machine_id:id", "nil", false},
+	125:  {"X0X_M_EVALUATE_TRUST", "agent", "agent_id:id, machine_id:id?", "(decision:u8)", false},
 	201:  {"X0X_M_SUBSCRIPTION_INFO", "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)", false},
 	202:  {"X0X_M_INBOX_INFO", "inbox", "", "(pending:u64, bytes:u64)", false},
 	9901: {"X0X_M_TEST_PANIC", "agent", "", "nil", false},

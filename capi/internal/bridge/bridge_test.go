@@ -667,6 +667,23 @@ func TestImmediateMethods(t *testing.T) {
 	require.Equal(t, []any{own[:]}, now(abi.MNeighbors))
 	require.Equal(t, []any{[]any{idBytes(5), idBytes(6), []any{"[::1]:7"}}}, now(abi.MKnownPeers))
 
+	require.Nil(t, now(abi.MAddContact, id[:], abi.TrustTrusted, "g"))
+	require.Nil(t, now(abi.MAddMachine, id[:], idBytes(9)))
+	require.Nil(t, now(abi.MAddMachine, id[:], idBytes(9), "desk"))
+	require.Nil(t, now(abi.MPinMachine, id[:], idBytes(9)))
+	require.Nil(t, now(abi.MSetIdentityType, id[:], abi.IdentityPinned))
+	row := []any{id[:], int8(abi.TrustTrusted), "g", int8(5), int8(abi.IdentityPinned), int8(0), []any{
+		[]any{idBytes(9), "desk", int8(0), int8(0), true}}}
+	require.Equal(t, []any{row}, now(abi.MContact, id[:]))
+	require.Equal(t, []any{row}, now(abi.MContacts))
+	require.Equal(t, []any{}, now(abi.MContact, idBytes(8)))
+	require.Equal(t, []any{int8(abi.DecisionAccept)}, now(abi.MEvaluateTrust, id[:], idBytes(9)))
+	require.Equal(t, []any{int8(abi.DecisionUnknown)}, now(abi.MEvaluateTrust, id[:]))
+	require.Nil(t, now(abi.MUnpinMachine, id[:], idBytes(9)))
+	require.Nil(t, now(abi.MRemoveMachine, id[:], idBytes(9)))
+	require.Nil(t, now(abi.MSetLabel, id[:], ""))
+	require.Equal(t, []any{[]any{id[:], int8(abi.TrustTrusted), "", int8(5), int8(abi.IdentityPinned), int8(0), []any{}}}, now(abi.MContact, id[:]))
+
 	// A method that changes something does not run when its result does not fit.
 	small, err := b.library.CallNow(a, abi.MRemoveContact, args(t, id[:]), 1)
 	require.NoError(t, err)
@@ -688,6 +705,10 @@ func TestImmediateMethods(t *testing.T) {
 		{"no handle", 0, abi.MIdentity, nil, wire.KindBadHandle},
 		{"too many arguments", a, abi.MIdentity, args(t, 1), wire.KindInvalidArgument},
 		{"too few arguments", a, abi.MTrust, nil, wire.KindInvalidArgument},
+		{"no machine", a, abi.MPinMachine, args(t, id[:]), wire.KindInvalidArgument},
+		{"no such level", a, abi.MAddContact, args(t, id[:], 4), wire.KindInvalidArgument},
+		{"no such identity type", a, abi.MSetIdentityType, args(t, id[:], 4), wire.KindInvalidArgument},
+		{"a label that is a number", a, abi.MAddContact, args(t, id[:], 1, 5), wire.KindInvalidArgument},
 		{"level out of range", a, abi.MSetTrust, args(t, id[:], 4), wire.KindInvalidArgument},
 		{"mask out of range", a, abi.MSetEvents, args(t, 4), wire.KindInvalidArgument},
 		{"priority out of range", a, abi.MSetTopicPriority, args(t, "t", 3), wire.KindInvalidArgument},
@@ -747,6 +768,7 @@ func TestEvents(t *testing.T) {
 			[]any{idBytes(1), idBytes(2), "a"}},
 		{Event{Type: x0x.MessageEvent, Message: &m}, abi.REventMessage, []any{core.id[:], int8(2), int8(1), "t"}},
 		{Event{Type: x0x.SessionReset, Agent: AgentID{1}}, abi.RSessionReset, []any{idBytes(1)}},
+		{Event{Type: x0x.ContactChanged, Agent: AgentID{1}}, abi.RContactChanged, []any{idBytes(1)}},
 		{Event{Type: x0x.ErrorEvent, Err: failure, Agent: AgentID{3}}, abi.RError, []any{int16(abi.ETimeout), "dial: no answer", idBytes(3)}},
 		{Event{Type: x0x.ErrorEvent, Err: failure}, abi.RError, []any{int16(abi.ETimeout), "dial: no answer", nil}},
 	} {

@@ -210,13 +210,13 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 		}
 		return record.AppendNil(nil), nil
 	}
+	if fn := a.contactChange(method, args); fn != nil {
+		return change(sizeNil, fn)
+	}
 	switch method {
 	case abi.MSetEvents:
 		mask := args.Uint(abi.EventsLifecycle | abi.EventsMessage)
 		return change(sizeNil, func() error { a.core.SetEventMask(EventMask(mask)); return nil })
-	case abi.MSetTrust:
-		id, level := AgentID(args.ID()), args.Uint(abi.TrustTrusted)
-		return change(sizeNil, func() error { return a.core.SetTrust(id, TrustLevel(level)) })
 	case abi.MAddPeer:
 		machine, texts, agent := MachineID(args.ID()), args.Strings(maxAddresses), AgentID(args.OptionalID())
 		addrs := make([]netip.AddrPort, len(texts))
@@ -234,7 +234,7 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 	case abi.MRemoveContact:
 		id := AgentID(args.ID())
 		existed := false
-		b, err := change(sizeBool, func() error { existed = a.core.RemoveContact(id); return nil })
+		b, err := change(sizeBool, func() (err error) { existed, err = a.core.RemoveContact(id); return err })
 		if err != nil || room < sizeBool {
 			return b, err
 		}
@@ -285,16 +285,16 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 	case abi.MKnownPeers:
 		b = appendKnown(nil, a.core.KnownPeers())
 	case abi.MContacts:
-		contacts := a.core.Contacts()
-		b = record.AppendArray(nil, len(contacts))
-		for i := range contacts {
-			c := &contacts[i]
-			b = record.AppendArray(b, 4)
-			b = record.AppendID(b, c.AgentID)
-			b = record.AppendUint(b, uint64(c.Level))
-			b = record.AppendString(b, c.Label)
-			b = record.AppendUint(b, unixMs(c.AddedAt))
+		b = appendContacts(nil, a.core.Contacts()...)
+	case abi.MContact:
+		if c, ok := a.core.Contact(AgentID(args.ID())); ok {
+			b = appendContacts(nil, c)
+		} else {
+			b = appendContacts(nil)
 		}
+	case abi.MEvaluateTrust:
+		id, machine := AgentID(args.ID()), MachineID(args.OptionalID())
+		b = record.AppendUint(record.AppendArray(nil, 1), uint64(a.core.EvaluateTrust(id, machine)))
 	default:
 		return nil, wire.Errorf(wire.KindUnsupported, "call", "method %d is not in this build", method)
 	}

@@ -46,9 +46,18 @@ type Core interface {
 	SetEventMask(mask EventMask)
 
 	SetTrust(id AgentID, level TrustLevel) error
+	AddContact(id AgentID, level TrustLevel, label string) error
+	RemoveContact(id AgentID) (existed bool, err error)
+	SetLabel(id AgentID, label string) error
+	SetIdentityType(id AgentID, t x0x.IdentityType) error
+	AddMachine(id AgentID, machine MachineID, label string) error
+	RemoveMachine(id AgentID, machine MachineID) error
+	PinMachine(id AgentID, machine MachineID) error
+	UnpinMachine(id AgentID, machine MachineID) error
 	Trust(id AgentID) TrustLevel
+	Contact(id AgentID) (Contact, bool)
 	Contacts() []Contact
-	RemoveContact(id AgentID) bool
+	EvaluateTrust(id AgentID, machine MachineID) x0x.TrustDecision
 
 	Poison(reason error)
 	Poisoned() error

@@ -73,8 +73,11 @@ func (s *eventSource) putEvent(w *record.Writer, e *Event) bool {
 		h.Kind = abi.REventMessage
 		h.UnixMs = uint64(e.Message.Time.UnixMilli())
 		return w.Put(h, appendMessage(b, e.Message), e.Message.Payload)
-	case x0x.SessionReset:
+	case x0x.SessionReset, x0x.ContactChanged:
 		h.Kind = abi.RSessionReset
+		if e.Type == x0x.ContactChanged {
+			h.Kind = abi.RContactChanged
+		}
 		b = record.AppendArray(b, 1)
 		b = record.AppendID(b, e.Agent)
 	case x0x.Fatal:

@@ -34,7 +34,7 @@ func (n *fakeNet) open(o Options) (Core, error) {
 		return nil, wire.Errorf(wire.KindCorrupt, "open", "a damaged key")
 	}
 	a := &fakeAgent{net: n, options: o, inbox: newFakeFeed[DirectMessage](1024, false), events: newFakeFeed[Event](o.EventLimit, true),
-		subs: map[*fakeTopic]bool{}, pending: map[*fakeSend]bool{}, trust: map[AgentID]TrustLevel{}, priorities: map[string]x0x.TopicPriority{}, ended: make(chan struct{})}
+		subs: map[*fakeTopic]bool{}, pending: map[*fakeSend]bool{}, contacts: map[AgentID]Contact{}, priorities: map[string]x0x.TopicPriority{}, ended: make(chan struct{})}
 	_, _ = rand.Read(a.id[:])
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -60,13 +60,13 @@ type fakeAgent struct {
 	poison  atomic.Pointer[error]
 	explode atomic.Bool // the next call panics
 
-	mu      sync.Mutex
-	closed  bool
-	seq     uint64
-	subs    map[*fakeTopic]bool
-	pending map[*fakeSend]bool
-	trust   map[AgentID]TrustLevel
-	joined  bool
+	mu       sync.Mutex
+	closed   bool
+	seq      uint64
+	subs     map[*fakeTopic]bool
+	pending  map[*fakeSend]bool
+	contacts map[AgentID]Contact
+	joined   bool
 
 	priorities map[string]x0x.TopicPriority
 }
@@ -161,31 +161,78 @@ func (a *fakeAgent) ConnectToAddress(context.Context, string) (AgentID, MachineI
 	return a.id, MachineID(a.id), a.use()
 }
 
-func (a *fakeAgent) SetTrust(id AgentID, level TrustLevel) error {
+// The fake keeps one machine for each contact, and decides by the level alone.
+func (a *fakeAgent) contact(id AgentID, change func(*Contact)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.trust[id] = level
+	c := a.contacts[id]
+	c.AgentID, c.AddedAt = id, time.UnixMilli(5)
+	change(&c)
+	a.contacts[id] = c
 	return nil
 }
-func (a *fakeAgent) Trust(id AgentID) TrustLevel {
+
+func (a *fakeAgent) machine(id AgentID, change func(*x0x.MachineRecord)) error {
+	return a.contact(id, func(c *Contact) {
+		c.Machines = append(c.Machines, x0x.MachineRecord{})[:1]
+		change(&c.Machines[0])
+	})
+}
+
+func (a *fakeAgent) SetTrust(id AgentID, level TrustLevel) error {
+	return a.contact(id, func(c *Contact) { c.Level = level })
+}
+func (a *fakeAgent) AddContact(id AgentID, level TrustLevel, label string) error {
+	return a.contact(id, func(c *Contact) { c.Level, c.Label = level, label })
+}
+func (a *fakeAgent) SetLabel(id AgentID, label string) error {
+	return a.contact(id, func(c *Contact) { c.Label = label })
+}
+func (a *fakeAgent) SetIdentityType(id AgentID, t x0x.IdentityType) error {
+	return a.contact(id, func(c *Contact) { c.IdentityType = t })
+}
+func (a *fakeAgent) AddMachine(id AgentID, machine MachineID, label string) error {
+	return a.machine(id, func(m *x0x.MachineRecord) { m.MachineID, m.Label = machine, label })
+}
+func (a *fakeAgent) RemoveMachine(id AgentID, machine MachineID) error {
+	return a.contact(id, func(c *Contact) { c.Machines = nil })
+}
+func (a *fakeAgent) PinMachine(id AgentID, machine MachineID) error {
+	return a.machine(id, func(m *x0x.MachineRecord) { m.Pinned = true })
+}
+func (a *fakeAgent) UnpinMachine(id AgentID, machine MachineID) error {
+	return a.machine(id, func(m *x0x.MachineRecord) { m.Pinned = false })
+}
+func (a *fakeAgent) Contact(id AgentID) (Contact, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.trust[id]
+	c, ok := a.contacts[id]
+	return c, ok
+}
+func (a *fakeAgent) Trust(id AgentID) TrustLevel {
+	c, _ := a.Contact(id)
+	return c.Level
+}
+func (a *fakeAgent) EvaluateTrust(id AgentID, machine MachineID) x0x.TrustDecision {
+	if c, ok := a.Contact(id); ok && len(c.Machines) > 0 && c.Machines[0].MachineID == machine {
+		return x0x.DecisionAccept
+	}
+	return x0x.DecisionUnknown
 }
 func (a *fakeAgent) Contacts() (list []Contact) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for id, level := range a.trust {
-		list = append(list, Contact{AgentID: id, Level: level, Label: "known", AddedAt: time.Now()})
+	for _, c := range a.contacts {
+		list = append(list, c)
 	}
 	return list
 }
-func (a *fakeAgent) RemoveContact(id AgentID) bool {
+func (a *fakeAgent) RemoveContact(id AgentID) (bool, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	_, ok := a.trust[id]
-	delete(a.trust, id)
-	return ok
+	_, ok := a.contacts[id]
+	delete(a.contacts, id)
+	return ok, nil
 }
 
 func (a *fakeAgent) Poison(reason error) {

@@ -147,6 +147,14 @@ func (a *Args) String() string {
 	return s
 }
 
+// OptionalString is String for an argument that may be left out or nil.
+func (a *Args) OptionalString() string {
+	if !a.More() || a.isNil() {
+		return ""
+	}
+	return a.String()
+}
+
 // Strings reads an array of at most max texts.
 func (a *Args) Strings(max int) []string {
 	const want = "an array of texts"

@@ -86,6 +86,28 @@ func init() { // not in the declaration: Parse asks for the names, and the calls
 			n, err := a.Contacts()
 			return Result{"count": uint64(n)}, err
 		},
+		"contact": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			c, err := a.Contact(id)
+			return Result{"exists": c.Exists, "level": c.Level, "label": c.Label, "identity_type": c.IdentityType,
+				"machines": uint64(c.Machines), "pinned": uint64(c.Pinned)}, err
+		}),
+		"add_contact": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, x args) (Result, error) {
+			return nil, a.AddContact(id, x.Level, x.Label)
+		}),
+		"set_label": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, x args) (Result, error) {
+			return nil, a.SetLabel(id, x.Label)
+		}),
+		"set_identity_type": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, x args) (Result, error) {
+			return nil, a.SetIdentityType(id, x.IdentityType)
+		}),
+		"add_machine":    withMachine(func(a *actor, id, machine ID, x args) (Result, error) { return nil, a.AddMachine(id, machine, x.Label) }),
+		"remove_machine": withMachine(func(a *actor, id, machine ID, _ args) (Result, error) { return nil, a.RemoveMachine(id, machine) }),
+		"pin_machine":    withMachine(func(a *actor, id, machine ID, _ args) (Result, error) { return nil, a.PinMachine(id, machine) }),
+		"unpin_machine":  withMachine(func(a *actor, id, machine ID, _ args) (Result, error) { return nil, a.UnpinMachine(id, machine) }),
+		"evaluate_trust": withMachine(func(a *actor, id, machine ID, _ args) (Result, error) {
+			decision, err := a.EvaluateTrust(id, machine)
+			return Result{"decision": decision}, err
+		}),
 		"remove_contact": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
 			existed, err := a.RemoveContact(id)
 			return Result{"existed": existed}, err
@@ -132,6 +154,21 @@ func withID(which func(args) value, f func(context.Context, *actor, ID, args) (R
 			return nil, &scriptError{err}
 		}
 		return f(ctx, a, id, x)
+	}
+}
+
+// withMachine resolves the agent that a call is about, and its machine; none is zero.
+func withMachine(f func(a *actor, id, machine ID, x args) (Result, error)) call {
+	return func(_ context.Context, r *run, a *actor, x args) (Result, error) {
+		id, err := r.id(x.Agent)
+		var machine ID
+		if err == nil && (x.Machine.text != "" || x.Machine.bytes != nil) {
+			machine, err = r.id(x.Machine)
+		}
+		if err != nil {
+			return nil, &scriptError{err}
+		}
+		return f(a, id, machine, x)
 	}
 }
 

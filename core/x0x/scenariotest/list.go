@@ -81,6 +81,8 @@ type args struct {
 	Unordered        bool   `json:"unordered"`
 	FailOnDisconnect bool   `json:"fail_on_disconnect"`
 	Level            string `json:"level"`
+	Label            string `json:"label"`
+	IdentityType     string `json:"identity_type"`
 	Priority         string `json:"priority"`
 	Name             string `json:"name"`
 	Mask             uint32 `json:"mask"`

@@ -73,11 +73,30 @@ type Agent interface {
 	SetTrust(id ID, level string) error
 	Trust(id ID) (level string, err error)
 	Contacts() (int, error)
+	Contact(id ID) (Contact, error)
+	AddContact(id ID, level, label string) error
 	RemoveContact(id ID) (existed bool, err error)
+	SetLabel(id ID, label string) error
+	// SetIdentityType takes "anonymous", "known", "trusted" or "pinned"; of another word the
+	// view makes a type that there is not.
+	SetIdentityType(id ID, t string) error
+	AddMachine(id, machine ID, label string) error
+	RemoveMachine(id, machine ID) error
+	PinMachine(id, machine ID) error
+	UnpinMachine(id, machine ID) error
+	// EvaluateTrust may be asked about the zero machine, which stands for none.
+	EvaluateTrust(id, machine ID) (decision string, err error)
 
 	SetEvents(mask uint32) error
 	NextEvent(ctx context.Context) (Event, error)
 	Stats() (map[string]uint64, error)
+}
+
+// Contact is a record of the contacts; Exists is false if there is none.
+type Contact struct {
+	Exists                     bool
+	Level, Label, IdentityType string
+	Machines, Pinned           int // how many
 }
 
 // PublishOptions configure a publish.
@@ -133,7 +152,7 @@ type Direct struct {
 }
 
 // Event is one event. Name is "connected", "disconnected", "peer_joined", "error",
-// "session_reset", "message", or something else that no scenario waits for.
+// "session_reset", "contact_changed", "message", or something else that no scenario waits for.
 type Event struct {
 	Name    string
 	Agent   ID

@@ -53,6 +53,14 @@ async function usage(target: AgentId): Promise<void> {
   agent.setTopicPriority('topic', 'urgent');
   // @ts-expect-error sends wait in another way
   await agent.sendDirect(target, 'x', { wait: false });
+  const contact = agent.contact(target);
+  const seen: number | undefined = contact?.lastSeen ?? contact?.machines[0]?.lastSeen;
+  agent.addContact(target, 'known', `seen ${seen}`);
+  agent.pinMachine(target, agent.machineId);
+  if (agent.evaluateTrust(target, agent.machineId) === 'Accept') agent.setIdentityType(target, 'pinned');
+  agent.on('contactChanged', ({ agentId }) => agent.machines(agentId));
+  // @ts-expect-error not an identity type
+  agent.setIdentityType(target, 'certain');
   // @ts-expect-error not a level
   agent.setTrust(target, 'friend');
   // @ts-expect-error numbers are not payloads
