@@ -321,7 +321,7 @@ func (s *Service) answer(l *link, ttl time.Duration) {
 }
 
 func (s *Service) send(l *link, b []byte, err error, counter *uint64) {
-	if err == nil && !s.closedLink(l) {
+	if err == nil {
 		err = l.write(b)
 	}
 	if err != nil {
@@ -331,8 +331,6 @@ func (s *Service) send(l *link, b []byte, err error, counter *uint64) {
 	}
 	*counter++
 }
-
-func (s *Service) closedLink(l *link) bool { return s.links[l.id] != l }
 
 // read handles what comes on one link until its socket is closed.
 func (s *Service) read(l *link) {

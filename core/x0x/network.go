@@ -6,10 +6,12 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/discovery"
 	"github.com/saorsa-labs/x0x-go/core/internal/task"
+	"github.com/saorsa-labs/x0x-go/core/lan"
 	"github.com/saorsa-labs/x0x-go/core/presence"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -41,7 +43,8 @@ type network struct {
 	peers     *transport.Peers
 	overlay   *overlay
 	presence  *presenceRoom
-	registry  *discovery.Registry // nil without local discovery
+	registry  *discovery.Registry         // nil without local discovery
+	lan       atomic.Pointer[lan.Service] // nil without LAN discovery, and until it has started
 	bootstrap []*bootstrapHost
 	tasks     *task.Group
 	slots     chan struct{} // one for each dial to a neighbour
@@ -108,6 +111,9 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	n.tasks.Go("save peers", func() { a.peerCache.saveLoop(n.ctx) })
 	n.tasks.Go("overlay", n.overlay.run)
 	n.tasks.Go("presence", n.presence.run)
+	if n.wantsLAN() {
+		n.tasks.Go("LAN", n.searchLAN)
+	}
 	a.dials.wantAll() // messages of sessions that outlived the last network
 	a.log.Info("joined", "agent", a.AgentID(), "network", a.opts.NetworkID, "address", n.endpoint.Addr(), "peers", n.peers.Connected())
 	if a.ctx.Err() != nil {
@@ -183,7 +189,7 @@ func (n *network) dialNeighbours(ctx context.Context, g *task.Group) {
 		n.agent.log.Warn("reading the registry", "error", err)
 	}
 	for _, e := range entries {
-		try(ctx, g, n.slots, "dial neighbour", func() { n.dialNeighbour(ctx, e) })
+		try(ctx, g, n.slots, "dial neighbour", func() { n.dialNeighbour(ctx, registryHint(e)) })
 	}
 }
 
@@ -259,16 +265,20 @@ func (n *network) newcomer(e discovery.Entry) {
 		defer func() { <-n.slots }()
 		ctx, cancel := context.WithTimeout(n.ctx, n.agent.opts.DialTimeout)
 		defer cancel()
-		n.dialNeighbour(ctx, e)
+		n.dialNeighbour(ctx, registryHint(e))
 	})
 }
 
-// dialNeighbour connects to a machine of the registry. A failure is no event: entries are
-// hints, and the file of a killed process stays until it is swept.
-func (n *network) dialNeighbour(ctx context.Context, e discovery.Entry) {
-	n.peers.AddHint(transport.Hint{Machine: e.Machine, Addrs: e.Addrs, Source: "registry"})
-	if _, err := n.peers.ConnectMachine(ctx, e.Machine); err != nil {
-		n.agent.log.Debug("neighbour not reached", "machine", e.Machine.Short(), "error", err)
+func registryHint(e discovery.Entry) transport.Hint {
+	return transport.Hint{Machine: e.Machine, Addrs: e.Addrs, Source: "registry"}
+}
+
+// dialNeighbour connects to a machine that was found nearby. A failure is no event: such hints
+// are only that, and the registry's file of a killed process stays until it is swept.
+func (n *network) dialNeighbour(ctx context.Context, h transport.Hint) {
+	n.peers.AddHint(h)
+	if _, err := n.peers.ConnectMachine(ctx, h.Machine); err != nil {
+		n.agent.log.Debug("neighbour not reached", "machine", h.Machine.Short(), "source", h.Source, "error", err)
 	}
 }
 

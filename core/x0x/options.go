@@ -41,8 +41,12 @@ type Options struct {
 	// RuntimeDir is the folder of the registry through which agents of one user on one
 	// machine find each other; "" is the default of core/discovery.
 	RuntimeDir string
-	// NoLocalDiscovery neither registers there nor reads it.
+	// NoLocalDiscovery neither registers there nor reads it, nor uses the LAN.
 	NoLocalDiscovery bool
+	// LAN also looks for agents of the network on the local networks of this machine, by
+	// multicast DNS, and announces this one there: its machine id, port and a hash of the
+	// network id. It never fails a join. NoLocalDiscovery and a Bind to loopback turn it off.
+	LAN bool
 	// NoRelay does not carry topics that this agent does not subscribe to.
 	NoRelay bool
 

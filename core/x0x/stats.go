@@ -40,6 +40,9 @@ func (a *Agent) Stats() map[string]uint64 {
 		add("peers", counters(n.peers.Stats()))
 		add("overlay", counters(n.overlay.stats()))
 		add("presence", counters(n.presence.stats()))
+		if l := n.lan.Load(); l != nil {
+			add("lan", counters(l.Stats()))
+		}
 		s["overlay.frames_dropped"] = n.overlay.dropped.Load()
 	}
 	return s

@@ -1,9 +1,12 @@
 package netns
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,14 +28,18 @@ func Own() (*syscall.SysProcAttr, error) {
 
 // Loopback switches the loopback interface on. All IPv4 addresses of prefix are
 // its own then, unless prefix is zero: 127.0.0.0/8 it has anyhow.
-func Loopback(prefix netip.Prefix) error {
+func Loopback(prefix netip.Prefix) error { return Up("lo", prefix) }
+
+// Up gives an interface of the namespace an IPv4 address, unless it is zero, and
+// switches it on.
+func Up(name string, addr netip.Prefix) error {
 	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return failed(err)
+		return failed(name, err)
 	}
 	defer unix.Close(s)
 	change := func(request uint, set func(*unix.Ifreq) error) {
-		r, e := unix.NewIfreq("lo")
+		r, e := unix.NewIfreq(name)
 		if err == nil && e == nil {
 			e = set(r)
 		}
@@ -40,23 +47,92 @@ func Loopback(prefix netip.Prefix) error {
 			e = unix.IoctlIfreq(s, request, r)
 		}
 		if err == nil {
-			err = failed(e)
+			err = failed(name, e)
 		}
 	}
-	if prefix.IsValid() {
-		change(unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(prefix.Addr().AsSlice()) })
-		change(unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(net.CIDRMask(prefix.Bits(), 32)) })
+	if addr.IsValid() {
+		change(unix.SIOCSIFADDR, func(r *unix.Ifreq) error { return r.SetInet4Addr(addr.Addr().AsSlice()) })
+		change(unix.SIOCSIFNETMASK, func(r *unix.Ifreq) error { return r.SetInet4Addr(net.CIDRMask(addr.Bits(), 32)) })
 	}
 	change(unix.SIOCSIFFLAGS, func(r *unix.Ifreq) error {
-		r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+		r.SetUint16(unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_MULTICAST)
 		return nil
 	})
 	return err
 }
 
-func failed(err error) error {
+// Inside runs fn on a thread in a new namespace, where its sockets and those of
+// functions that it calls are made; goroutines that it starts are outside. fd is
+// the namespace, for Cable, and good until fn returns; sockets stay good.
+func Inside(fn func(fd int) error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with the goroutine
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			done <- failed("the namespace", err)
+			return
+		}
+		fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			done <- failed("the namespace", err)
+			return
+		}
+		defer unix.Close(fd)
+		done <- fn(fd)
+	}()
+	return <-done
+}
+
+// Cable makes two Ethernet interfaces that are joined, near in this namespace and
+// far in the one of fd. Both are off until Up.
+//
+// The request is RTM_NEWLINK of rtnetlink(7): attributes are length ‖ type ‖
+// value, each from a multiple of 4, and those of a veth are nested three deep.
+func Cable(near, far string, fd int) error {
+	// IFLA_LINKINFO and what is in it, of linux/if_link.h.
+	const infoKind, infoData, vethPeer = 1, 2, 1
+	attr := func(kind uint16, parts ...[]byte) []byte {
+		value := slices.Concat(parts...)
+		b := binary.NativeEndian.AppendUint16(nil, uint16(unix.SizeofRtAttr+len(value)))
+		b = append(binary.NativeEndian.AppendUint16(b, kind), value...)
+		return append(b, make([]byte, -len(b)&3)...)
+	}
+	name := func(s string) []byte { return attr(unix.IFLA_IFNAME, append([]byte(s), 0)) }
+	info := make([]byte, unix.SizeofIfInfomsg)
+	body := slices.Concat(info, name(near),
+		attr(unix.IFLA_LINKINFO, attr(infoKind, []byte("veth")),
+			attr(infoData, attr(vethPeer, info, name(far),
+				attr(unix.IFLA_NET_NS_FD, binary.NativeEndian.AppendUint32(nil, uint32(fd)))))))
+	b := binary.NativeEndian.AppendUint32(nil, uint32(unix.SizeofNlMsghdr+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, unix.RTM_NEWLINK)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_ACK|unix.NLM_F_CREATE|unix.NLM_F_EXCL)
+	b = append(append(b, make([]byte, 8)...), body...)
+
+	s, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
+	if err != nil {
+		return failed(near, err)
+	}
+	defer unix.Close(s)
+	if err := unix.Sendto(s, b, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return failed(near, err)
+	}
+	answer := make([]byte, 4096)
+	n, _, err := unix.Recvfrom(s, answer, 0)
+	switch {
+	case err != nil:
+		return failed(near, err)
+	case n < unix.SizeofNlMsghdr+4:
+		return failed(near, unix.EBADMSG)
+	}
+	if code := int32(binary.NativeEndian.Uint32(answer[unix.SizeofNlMsghdr:])); code != 0 {
+		return failed(near, unix.Errno(-code))
+	}
+	return nil
+}
+
+func failed(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return wire.Errorf(wire.KindIO, "set up the loopback interface", "%w", err)
+	return wire.Errorf(wire.KindIO, "set up the network", "%s: %w", what, err)
 }

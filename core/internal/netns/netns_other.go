@@ -16,3 +16,12 @@ func Own() (*syscall.SysProcAttr, error) { return nil, errLinux }
 
 // Loopback fails likewise.
 func Loopback(netip.Prefix) error { return errLinux }
+
+// Inside fails likewise.
+func Inside(func(int) error) error { return errLinux }
+
+// Cable fails likewise.
+func Cable(string, string, int) error { return errLinux }
+
+// Up fails likewise.
+func Up(string, netip.Prefix) error { return errLinux }
