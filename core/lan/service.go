@@ -356,12 +356,16 @@ func (s *Service) read(l *link) {
 		default:
 			m, err := s.packets.read(b[:n])
 			if e, found := s.take(l.id, from, m, err, time.Now()); found && s.opts.OnFound != nil {
-				s.calls.Lock()
-				s.opts.OnFound(e)
-				s.calls.Unlock()
+				s.tell(e)
 			}
 		}
 	}
+}
+
+func (s *Service) tell(e Entry) {
+	s.calls.Lock()
+	defer s.calls.Unlock() // also if it panics
+	s.opts.OnFound(e)
 }
 
 // take draws the consequences of a packet, and returns the entry that it brings.
