@@ -20,4 +20,18 @@ const (
 	DomainAnnounce = "x0x/announce/v1"
 	// DomainPresence: an agent says that it is online.
 	DomainPresence = "x0x/presence/v1"
+	// DomainCertificate: a user says that an agent is theirs.
+	DomainCertificate = "x0x/certificate/v1"
+	// DomainAcceptance: the agent says that it is that user's.
+	DomainAcceptance = "x0x/acceptance/v1"
+	// DomainRevocation: a key, or the user of an agent, ends what was said before.
+	DomainRevocation = "x0x/revocation/v1"
+	// DomainCard: an agent describes itself in a link for people to pass on.
+	DomainCard = "x0x/card/v1"
+	// DomainIntroduction: an agent describes itself to one other agent.
+	DomainIntroduction = "x0x/introduction/v1"
+	// DomainApplication: a statement of an application, see [SignStatement].
+	DomainApplication = "x0x/application/v1"
+	// DomainBinding: a machine says that an agent runs on it.
+	DomainBinding = "x0x/binding/v1"
 )
