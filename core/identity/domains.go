@@ -16,6 +16,8 @@ const (
 	DomainBundle = "x0x/bundle/v1"
 	// DomainTopic is hashed, not signed: topic ids.
 	DomainTopic = "x0x/topic/v1"
+	// DomainWords is hashed, not signed: the words by which people compare ids.
+	DomainWords = "x0x/words/v1"
 	// DomainAnnounce: an agent says on which machine and where it is.
 	DomainAnnounce = "x0x/announce/v1"
 	// DomainPresence: an agent says that it is online.

@@ -38,8 +38,8 @@ var rooms = []room{
 		why:        "network namespaces for tests and benchmarks; sys for their interfaces, wire for its errors. Its goroutine is a thread that must end, and its caller waits for it",
 		goroutines: 1},
 	{path: "core/identity",
-		imports: "wire internal/task internal/mailbox circl sys",
-		why:     "keys and ids; circl signs faster than std and loads expanded keys, sys locks files"},
+		imports: "wire internal/task internal/mailbox circl sys diceware",
+		why:     "keys and ids; circl signs faster than std and loads expanded keys, sys locks files, diceware has the words that people compare ids by"},
 	{path: "core/store",
 		imports: "wire internal/task internal/mailbox bbolt",
 		why:     "durable bytes; it must not know what they mean; wire for its errors"},
@@ -121,6 +121,7 @@ var rooms = []room{
 var modules = map[string]string{
 	"bbolt":     "go.etcd.io/bbolt",
 	"circl":     "github.com/cloudflare/circl",
+	"diceware":  "github.com/sethvargo/go-diceware",
 	"msgpack":   "github.com/vmihailenco/msgpack/v5",
 	"net":       "golang.org/x/net",
 	"purego":    "github.com/ebitengine/purego",
