@@ -10,10 +10,11 @@ import (
 
 // Names of the files in an identity folder.
 const (
-	MachineKeyFile = "machine.key"
-	AgentKeyFile   = "agent.key"
-	UserKeyFile    = "user.key"
-	lockFile       = ".lock"
+	MachineKeyFile  = "machine.key"
+	AgentKeyFile    = "agent.key"
+	UserKeyFile     = "user.key"
+	CertificateFile = "agent.cert"
+	lockFile        = ".lock"
 )
 
 // Dir is an identity folder that this process holds for itself. Two live agents

@@ -9,6 +9,12 @@
 // is the SHA-256 of the 1,952-byte public key. [MachineID], [AgentID] and
 // [UserID] are distinct types, so that the compiler keeps the roles apart.
 //
+// What agents say about each other, each signed and each proving by itself that
+// its signer may say it: [Certificate] binds an agent to a user, [Revocation]
+// ends what was said before, [Card] and [Introduction] describe an agent, and
+// [SignStatement] is for applications. Parsing one checks its form only; nothing
+// counts before Verify, which takes the time, since there is no clock here.
+//
 // The package does not talk to the network, decide whom to trust (see
 // core/trust), start goroutines or read the environment. It does not encrypt
 // key files: they are protected by mode 0600 in folders of mode 0700.

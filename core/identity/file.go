@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,22 +22,11 @@ import (
 //     read the key is not ours to know, so the mode is not ours to fix.
 func LoadKey(path string) (*Key, error) {
 	const op = "load key"
-	if path == "" {
-		return nil, errNoPath(op)
-	}
-	// Opening without blocking: a FIFO in place of the file must not hang us.
-	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	f, info, err := openFile(op, path)
 	if err != nil {
-		return nil, wire.Errorf(fileKind(err), op, "cannot open: %w", err)
+		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, wire.Errorf(wire.KindIO, op, "cannot open: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, wire.Errorf(wire.KindIO, op, "%s is not a file", path)
-	}
 	if exposed(info.Mode()) {
 		return nil, wire.Errorf(wire.KindPolicy, op,
 			"%s may be used by others (mode %04o): run chmod 600 on it, or replace the key", path, info.Mode().Perm())
@@ -58,6 +48,27 @@ func LoadKey(path string) (*Key, error) {
 	return k, nil
 }
 
+// openFile opens a regular file for reading.
+func openFile(op, path string) (*os.File, fs.FileInfo, error) {
+	if path == "" {
+		return nil, nil, errNoPath(op)
+	}
+	// Opening without blocking: a FIFO in place of the file must not hang us.
+	f, err := os.OpenFile(path, os.O_RDONLY|openNonblock, 0)
+	if err != nil {
+		return nil, nil, wire.Errorf(fileKind(err), op, "cannot open: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a file", path)
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, nil, wire.Errorf(wire.KindIO, op, "cannot open: %w", err)
+	}
+	return f, info, nil
+}
+
 // SaveKey writes a key file of mode 0600 into an existing folder and returns
 // when it is on disk. A crash leaves the whole file or none, and perhaps a
 // temporary file that nothing reads. An existing file is never replaced: if it
@@ -75,7 +86,12 @@ func SaveKey(path string, k *Key) error {
 	if _, err := os.Lstat(path); err == nil {
 		return sameKey(path, k) // spare the disk a copy of the secret
 	}
-	tmp, err := writeTemporary(path, k)
+	image := k.MarshalKeyFile()
+	if image == nil {
+		return wire.Errorf(wire.KindClosed, op, "the key was destroyed")
+	}
+	defer clear(image)
+	tmp, err := writeTemporary(op, path, image)
 	if err != nil {
 		return err
 	}
@@ -95,22 +111,15 @@ func SaveKey(path string, k *Key) error {
 	return nil
 }
 
-// writeTemporary writes and syncs the key file under a name of its own in the
-// folder of path, and leaves nothing behind on error.
-func writeTemporary(path string, k *Key) (name string, err error) {
-	const op = "save key"
-	image := k.MarshalKeyFile()
-	if image == nil {
-		return "", wire.Errorf(wire.KindClosed, op, "the key was destroyed")
-	}
-	defer clear(image)
-
+// writeTemporary writes and syncs a file of mode 0600 under a name of its own in
+// the folder of path, and leaves nothing behind on error.
+func writeTemporary(op, path string, content []byte) (name string, err error) {
 	name = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()+".tmp")
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", wire.Errorf(fileKind(err), op, "cannot create a file in %s: %w", filepath.Dir(path), err)
 	}
-	_, err = f.Write(image)
+	_, err = f.Write(content)
 	if err == nil {
 		err = f.Chmod(0o600) // whatever the umask took away
 	}
@@ -122,7 +131,7 @@ func writeTemporary(path string, k *Key) (name string, err error) {
 	}
 	if err != nil {
 		_ = os.Remove(name)
-		return "", wire.Errorf(wire.KindIO, op, "cannot write the key file: %w", err)
+		return "", wire.Errorf(wire.KindIO, op, "cannot write the file: %w", err)
 	}
 	return name, nil
 }

@@ -81,12 +81,12 @@ func runChild(task, path string) int {
 	case "idle":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case "die before the link":
-		if _, err := writeTemporary(path, mustGenerate()); err != nil {
+		if _, err := writeTemporary("test", path, mustGenerate().MarshalKeyFile()); err != nil {
 			return report(err)
 		}
 		crash()
 	case "die after the link":
-		tmp, err := writeTemporary(path, mustGenerate())
+		tmp, err := writeTemporary("test", path, mustGenerate().MarshalKeyFile())
 		if err == nil {
 			err = os.Link(tmp, path)
 		}
