@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"encoding/json/jsontext"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -25,6 +26,8 @@ type Contact struct {
 	LastSeen     time.Time // zero: never
 	IdentityType IdentityType
 	Machines     []MachineRecord
+
+	extra jsontext.Value // fields of the file that nobody here knows
 }
 
 // MachineRecord is a machine on which the user expects an agent.
@@ -95,6 +98,27 @@ func (c *Contact) clone() Contact {
 	out := *c
 	out.Machines = slices.Clone(c.Machines)
 	return out
+}
+
+// wholeSeconds makes the times of c those that a file can keep.
+func (c *Contact) wholeSeconds() {
+	c.AddedAt, c.LastSeen = wholeSeconds(c.AddedAt), wholeSeconds(c.LastSeen)
+	for i := range c.Machines {
+		m := &c.Machines[i]
+		m.FirstSeen, m.LastSeen = wholeSeconds(m.FirstSeen), wholeSeconds(m.LastSeen)
+	}
+}
+
+// touched takes over when another copy of the record was seen last.
+func (c *Contact) touched(from *Contact) {
+	if from.LastSeen.After(c.LastSeen) {
+		c.LastSeen = from.LastSeen
+	}
+	for _, m := range from.Machines {
+		if i := c.machine(m.MachineID); i >= 0 && m.LastSeen.After(c.Machines[i].LastSeen) {
+			c.Machines[i].LastSeen = m.LastSeen
+		}
+	}
 }
 
 func (c *Contact) validate(op string) error {

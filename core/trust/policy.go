@@ -58,7 +58,7 @@ func NewPolicy(s *Store, acceptFrom Level) *Policy { return &Policy{store: s, ba
 // An agent's own messages are no arrivals; they are not asked about.
 func (p *Policy) Inbound(path Path, agent identity.AgentID, machine identity.MachineID) (d Decision, deliver bool) {
 	if path == PathTopic {
-		d = p.store.decide(agent, (*Contact).decideByLevel)
+		d = p.store.decide(agent, identity.MachineID{}, (*Contact).decideByLevel)
 	} else {
 		d = p.store.Evaluate(agent, machine)
 	}

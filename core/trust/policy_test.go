@@ -152,7 +152,9 @@ func TestPolicyFollowsTheStore(t *testing.T) {
 	d, deliver = p.Inbound(PathDirect, alice, laptop)
 	require.Equal(t, RejectBlocked, d)
 	require.False(t, deliver)
-	require.True(t, s.Remove(alice))
+	found, err := s.Remove(alice)
+	require.NoError(t, err)
+	require.True(t, found)
 	d, _ = p.Inbound(PathDirect, alice, laptop)
 	require.Equal(t, DecisionUnknown, d)
 }
@@ -178,7 +180,7 @@ func TestConcurrentUse(t *testing.T) {
 				case 1:
 					_ = s.PinMachine(agent, laptop)
 				case 2:
-					s.Remove(agent)
+					_, _ = s.Remove(agent)
 				case 3:
 					for _, c := range s.List() {
 						_ = append(c.Machines, MachineRecord{})

@@ -200,8 +200,11 @@ func TestOnChange(t *testing.T) {
 	cancel()
 	cancel()
 	require.NoError(t, s.SetTrust(bob, Known))
-	require.True(t, s.Remove(bob))
-	require.False(t, s.Remove(bob))
+	for _, there := range []bool{true, false} {
+		found, err := s.Remove(bob)
+		require.NoError(t, err)
+		require.Equal(t, there, found)
+	}
 
 	require.Equal(t, []identity.AgentID{alice, alice}, first)
 	require.Equal(t, []identity.AgentID{alice, alice, bob, bob}, second)

@@ -41,9 +41,9 @@ func (a *Agent) AddContact(id AgentID, level TrustLevel, label string) error {
 // RemoveContact forgets an opinion, and with it that the agent was blocked. It reports whether
 // there was one.
 func (a *Agent) RemoveContact(id AgentID) (existed bool, err error) {
-	err = a.contact("remove contact", func() error {
-		existed = a.trust.Remove(id)
-		return nil
+	err = a.contact("remove contact", func() (err error) {
+		existed, err = a.trust.Remove(id)
+		return err
 	})
 	return existed, err
 }
