@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -34,7 +35,8 @@ const MaxContactsFile = 64 << 20
 //
 // Times are seconds since 1970; 0 and null are never. Read are also ids as 64
 // hexadecimal digits, names of either case, and records without identity_type
-// or machines, as older versions wrote them. Other fields of the file, of a
+// or machines, as older versions wrote them; longer texts are cut to what is
+// allowed here. Other fields of the file, of a
 // contact and of a revocation are kept as they are. A field that is there
 // twice, or an agent, makes the file corrupt: there is no telling which is meant.
 type contactsFile struct {
@@ -208,7 +210,7 @@ func newFileRecord(r *RevocationRecord) fileRecord {
 
 func (f *fileRecord) record() RevocationRecord {
 	r := RevocationRecord{
-		AgentID: identity.AgentID(f.AgentID), Reason: f.Reason, At: time.Time(f.Timestamp), extra: slices.Clone(f.Extra),
+		AgentID: identity.AgentID(f.AgentID), Reason: cut(f.Reason, identity.MaxReasonSize), At: time.Time(f.Timestamp), extra: slices.Clone(f.Extra),
 	}
 	if f.RevokerID != nil {
 		r.RevokerID = identity.AgentID(*f.RevokerID)
@@ -227,7 +229,18 @@ func label(s *string) string {
 	if s == nil {
 		return ""
 	}
-	return *s
+	return cut(*s, MaxLabelSize)
+}
+
+// cut returns the first max bytes of a text, or fewer so as not to break a character.
+func cut(s string, max int) string {
+	if len(s) <= max {
+		return s
+	}
+	for max > 0 && !utf8.RuneStart(s[max]) {
+		max--
+	}
+	return s[:max]
 }
 
 // fileID is an id in the file: 32 numbers, or 64 hexadecimal digits.

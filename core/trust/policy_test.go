@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -25,6 +26,43 @@ type row struct {
 	contact *Contact
 	want    Decision
 	topic   Decision // what the author of a topic message gives: no machine
+	revoked revoked
+}
+
+// revoked is what of alice's was revoked.
+type revoked uint8
+
+const (
+	nothing revoked = iota
+	agentByUser
+	agentByProof
+	machineByProof
+)
+
+// store is the state that the row speaks of.
+func (r row) store(t testing.TB) *Store {
+	t.Helper()
+	s := storeWith(t, r.contact)
+	var err error
+	switch r.revoked {
+	case agentByUser:
+		err = s.Revoke(alice, "")
+	case agentByProof:
+		_, err = NewRevocations(s).add(Revoked{Subject: identity.RevokeAgent, ID: alice}, nil, false)
+	case machineByProof:
+		_, err = NewRevocations(s).add(Revoked{Subject: identity.RevokeMachine, ID: laptop}, nil, false)
+	}
+	require.NoError(t, err)
+	return s
+}
+
+func (r row) because(why revoked) row {
+	r.name = [...]string{agentByUser: "R agent revoked by the user", agentByProof: "R agent revoked", machineByProof: "R machine revoked"}[why] + ", else " + r.name
+	r.revoked, r.want = why, RejectBlocked
+	if why != machineByProof { // nobody can prove where a topic message was written
+		r.topic = RejectBlocked
+	}
+	return r
 }
 
 func contact(level Level, t IdentityType, machines ...MachineRecord) *Contact {
@@ -35,27 +73,31 @@ func table() []row {
 	pinned := MachineRecord{MachineID: laptop, Pinned: true}
 	other := MachineRecord{MachineID: phone, Pinned: true}
 	loose := MachineRecord{MachineID: laptop}
-	return []row{
-		{"0 no contact", nil, DecisionUnknown, DecisionUnknown},
-		{"1 blocked", contact(Blocked, IdentityAnonymous), RejectBlocked, RejectBlocked},
-		{"1 blocked beats trusted type", contact(Blocked, IdentityTrusted), RejectBlocked, RejectBlocked},
-		{"1 blocked beats a pinned machine", contact(Blocked, IdentityPinned, pinned), RejectBlocked, RejectBlocked},
-		{"1 blocked beats a mismatch", contact(Blocked, IdentityPinned, other), RejectBlocked, RejectBlocked},
-		{"2 pinned machine, trusted", contact(Trusted, IdentityPinned, pinned), Accept, Accept},
-		{"2 pinned machine, known", contact(Known, IdentityPinned, pinned), Accept, AcceptWithFlag},
-		{"2 pinned machine, unknown", contact(Unknown, IdentityPinned, pinned), Accept, DecisionUnknown},
-		{"2 one of two pinned machines", contact(Unknown, IdentityPinned, other, pinned), Accept, DecisionUnknown},
-		{"3 other machine pinned, trusted", contact(Trusted, IdentityPinned, other), RejectMachineMismatch, Accept},
-		{"3 other machine pinned, known", contact(Known, IdentityPinned, other), RejectMachineMismatch, AcceptWithFlag},
-		{"3 machine listed but not pinned", contact(Trusted, IdentityPinned, loose, other), RejectMachineMismatch, Accept},
-		{"3 nothing pinned", contact(Trusted, IdentityPinned), RejectMachineMismatch, Accept},
-		{"4 trusted", contact(Trusted, IdentityAnonymous), Accept, Accept},
-		{"4 trusted, pins of another type do not count", contact(Trusted, IdentityKnown, other), Accept, Accept},
-		{"5 known", contact(Known, IdentityKnown), AcceptWithFlag, AcceptWithFlag},
-		{"5 known, type trusted does not raise it", contact(Known, IdentityTrusted, pinned), AcceptWithFlag, AcceptWithFlag},
-		{"6 unknown", contact(Unknown, IdentityAnonymous), DecisionUnknown, DecisionUnknown},
-		{"6 unknown, type trusted does not raise it", contact(Unknown, IdentityTrusted, pinned), DecisionUnknown, DecisionUnknown},
+	rows := []row{
+		{"0 no contact", nil, DecisionUnknown, DecisionUnknown, nothing},
+		{"1 blocked", contact(Blocked, IdentityAnonymous), RejectBlocked, RejectBlocked, nothing},
+		{"1 blocked beats trusted type", contact(Blocked, IdentityTrusted), RejectBlocked, RejectBlocked, nothing},
+		{"1 blocked beats a pinned machine", contact(Blocked, IdentityPinned, pinned), RejectBlocked, RejectBlocked, nothing},
+		{"1 blocked beats a mismatch", contact(Blocked, IdentityPinned, other), RejectBlocked, RejectBlocked, nothing},
+		{"2 pinned machine, trusted", contact(Trusted, IdentityPinned, pinned), Accept, Accept, nothing},
+		{"2 pinned machine, known", contact(Known, IdentityPinned, pinned), Accept, AcceptWithFlag, nothing},
+		{"2 pinned machine, unknown", contact(Unknown, IdentityPinned, pinned), Accept, DecisionUnknown, nothing},
+		{"2 one of two pinned machines", contact(Unknown, IdentityPinned, other, pinned), Accept, DecisionUnknown, nothing},
+		{"3 other machine pinned, trusted", contact(Trusted, IdentityPinned, other), RejectMachineMismatch, Accept, nothing},
+		{"3 other machine pinned, known", contact(Known, IdentityPinned, other), RejectMachineMismatch, AcceptWithFlag, nothing},
+		{"3 machine listed but not pinned", contact(Trusted, IdentityPinned, loose, other), RejectMachineMismatch, Accept, nothing},
+		{"3 nothing pinned", contact(Trusted, IdentityPinned), RejectMachineMismatch, Accept, nothing},
+		{"4 trusted", contact(Trusted, IdentityAnonymous), Accept, Accept, nothing},
+		{"4 trusted, pins of another type do not count", contact(Trusted, IdentityKnown, other), Accept, Accept, nothing},
+		{"5 known", contact(Known, IdentityKnown), AcceptWithFlag, AcceptWithFlag, nothing},
+		{"5 known, type trusted does not raise it", contact(Known, IdentityTrusted, pinned), AcceptWithFlag, AcceptWithFlag, nothing},
+		{"6 unknown", contact(Unknown, IdentityAnonymous), DecisionUnknown, DecisionUnknown, nothing},
+		{"6 unknown, type trusted does not raise it", contact(Unknown, IdentityTrusted, pinned), DecisionUnknown, DecisionUnknown, nothing},
 	}
+	for _, r := range slices.Clone(rows) { // a revocation comes before every row
+		rows = append(rows, r.because(agentByUser), r.because(agentByProof), r.because(machineByProof))
+	}
+	return rows
 }
 
 func storeWith(t testing.TB, c *Contact) *Store {
@@ -70,10 +112,15 @@ func storeWith(t testing.TB, c *Contact) *Store {
 func TestDecisionTable(t *testing.T) {
 	for _, r := range table() {
 		t.Run(r.name, func(t *testing.T) {
-			s := storeWith(t, r.contact)
+			s := r.store(t)
 			require.Equal(t, r.want, s.Evaluate(alice, laptop))
-			require.Equal(t, DecisionUnknown, s.Evaluate(bob, laptop), "a record speaks of its own agent only")
-			if r.contact != nil && r.contact.IdentityType == IdentityPinned && r.contact.Level != Blocked {
+			require.Equal(t, DecisionUnknown, s.Evaluate(bob, phone), "a record speaks of its own agent only")
+			if r.revoked == machineByProof {
+				require.Equal(t, RejectBlocked, s.Evaluate(bob, laptop), "whoever is on it")
+			} else {
+				require.Equal(t, DecisionUnknown, s.Evaluate(bob, laptop))
+			}
+			if (r.revoked == nothing || r.revoked == machineByProof) && r.contact != nil && r.contact.IdentityType == IdentityPinned && r.contact.Level != Blocked {
 				require.Equal(t, RejectMachineMismatch, s.Evaluate(alice, identity.MachineID{}), "no machine is no pinned machine")
 			}
 		})
@@ -91,7 +138,7 @@ func TestInboundDeliversAndCounts(t *testing.T) {
 		for path := range paths {
 			for _, r := range table() {
 				t.Run(fmt.Sprintf("accept from %v/%v/%s", bar, path, r.name), func(t *testing.T) {
-					p := NewPolicy(storeWith(t, r.contact), bar)
+					p := NewPolicy(r.store(t), bar)
 					want, machine := r.want, laptop
 					if path == PathTopic {
 						want, machine = r.topic, identity.MachineID{}
@@ -127,9 +174,9 @@ func TestInboundDeliversAndCounts(t *testing.T) {
 func TestOutboundFailsOnlyToBlockedAgents(t *testing.T) {
 	for _, r := range table() {
 		t.Run(r.name, func(t *testing.T) {
-			p := NewPolicy(storeWith(t, r.contact), Trusted)
+			p := NewPolicy(r.store(t), Trusted)
 			err := p.Outbound(alice)
-			if r.want != RejectBlocked {
+			if r.topic != RejectBlocked { // it goes to an agent, wherever that is
 				require.NoError(t, err)
 				require.Zero(t, p.Stats().OutboundBlocked)
 				return

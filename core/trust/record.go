@@ -10,9 +10,6 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
-// MaxReasonSize bounds the reason of a revocation in bytes.
-const MaxReasonSize = 256
-
 // RevocationRecord is a revocation by the user's own word: it needs no proof
 // and tells nobody. Those that others can check are in [Revocations].
 type RevocationRecord struct {
@@ -28,8 +25,8 @@ func (r *RevocationRecord) validate(op string) error {
 	if r.AgentID.IsZero() {
 		return wire.Errorf(wire.KindInvalidArgument, op, "the agent id is zero")
 	}
-	if len(r.Reason) > MaxReasonSize || !utf8.ValidString(r.Reason) {
-		return wire.Errorf(wire.KindInvalidArgument, op, "a reason is UTF-8 of at most %d bytes", MaxReasonSize)
+	if len(r.Reason) > identity.MaxReasonSize || !utf8.ValidString(r.Reason) {
+		return wire.Errorf(wire.KindInvalidArgument, op, "a reason is UTF-8 of at most %d bytes", identity.MaxReasonSize)
 	}
 	return nil
 }
