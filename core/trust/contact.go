@@ -42,6 +42,7 @@ type MachineRecord struct {
 // decide is the table of trust decisions for an agent that has a contact
 // record; the first row that matches wins:
 //
+//	–  agent or machine revoked                   RejectBlocked (see Store.Evaluate)
 //	0  no contact record                          Unknown (see Store.Evaluate)
 //	1  level Blocked                              RejectBlocked
 //	2  type Pinned, the machine is pinned         Accept, even at level Unknown

@@ -70,7 +70,7 @@ const (
 	DecisionUnknown       Decision = iota // a stranger: delivered, marked so
 	Accept                                // delivered
 	AcceptWithFlag                        // delivered, known but not trusted
-	RejectBlocked                         // not delivered: the user blocked the agent
+	RejectBlocked                         // not delivered: the user blocked the agent, or it was revoked
 	RejectMachineMismatch                 // not delivered: pinned to other machines
 
 	decisions // how many there are

@@ -54,7 +54,8 @@ func NewPolicy(s *Store, acceptFrom Level) *Policy { return &Policy{store: s, ba
 // must not be able to tell it from an agent that does not read.
 //
 // On PathTopic the machine is ignored, because a topic message proves its
-// author and not where it was written: a pinned author is judged by level.
+// author and not where it was written: a pinned author is judged by level, and
+// a revoked machine stops none.
 // An agent's own messages are no arrivals; they are not asked about.
 func (p *Policy) Inbound(path Path, agent identity.AgentID, machine identity.MachineID) (d Decision, deliver bool) {
 	if path == PathTopic {
@@ -81,20 +82,23 @@ func (p *Policy) admits(d Decision) bool {
 	return true
 }
 
-// Outbound fails with [wire.KindBlocked] if the user blocked the agent: to send
-// there is a mistake that is told at once, before anything leaves.
+// Outbound fails with [wire.KindBlocked] if the user blocked the agent, or it was
+// revoked: to send there is a mistake that is told at once, before anything leaves.
 func (p *Policy) Outbound(agent identity.AgentID) error {
 	if p.store.Trust(agent) != Blocked {
 		return nil
 	}
 	p.outboundBlocked.Add(1)
+	if p.store.IsRevoked(agent) {
+		return wire.Errorf(wire.KindBlocked, "send", "agent %s was revoked", agent.Short())
+	}
 	return wire.Errorf(wire.KindBlocked, "send", "you have blocked agent %s", agent.Short())
 }
 
 // Stats are the counters of a policy since it was made.
 type Stats struct {
 	Paths           []PathStats // one for each Path, in order
-	OutboundBlocked uint64      // sends refused because the user blocked the agent
+	OutboundBlocked uint64      // sends refused because the agent is blocked or revoked
 }
 
 // PathStats are the counters of one path.

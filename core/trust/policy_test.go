@@ -2,6 +2,7 @@ package trust
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -248,10 +249,31 @@ func TestConcurrentUse(t *testing.T) {
 	require.EqualValues(t, workers*rounds, total)
 }
 
+func BenchmarkSetTrust(b *testing.B) {
+	s, err := Open(filepath.Join(b.TempDir(), "contacts.json"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range 1000 {
+		c := Contact{AgentID: identity.AgentID{byte(i), byte(i >> 8), 1}, Level: Known, Machines: []MachineRecord{{MachineID: laptop}}}
+		s.contacts[c.AgentID] = &c
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if err := s.SetTrust(alice, Level(i%4)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkInbound(b *testing.B) {
 	s := NewStore()
 	for i := range 1000 {
 		_ = s.SetTrust(identity.AgentID{byte(i), byte(i >> 8), 1}, Known)
+	}
+	r := NewRevocations(s)
+	for i := range MaxForeignRevocations {
+		_, _ = r.add(numbered(identity.RevokeAgent, i), nil, false)
 	}
 	p := NewPolicy(s, Unknown)
 	agent := identity.AgentID{7, 0, 1}

@@ -177,30 +177,35 @@ func (r *Revocations) keep(what Revoked, proof []byte, own bool) (isNew bool, er
 	}
 	k := &kept{Revoked: what, proof: proof, own: own}
 	k.used.Store(r.uses.Add(1))
-	circle := r.contacts.circle()
-	if err := r.makeRoom(op, k, circle); err != nil {
+	foreign := !own && !r.contacts.knows(what.fact())
+	if err := r.makeRoom(op, foreign); err != nil {
 		return false, err
 	}
 	r.mu.Lock()
 	r.kept[what.fact()] = k
 	r.dirty = true
 	r.mu.Unlock()
-	if k.foreign(circle) {
+	if foreign {
 		return true, nil
 	}
 	return true, r.flush(op)
 }
 
-// makeRoom evicts foreign revocations if k would be one too many.
-func (r *Revocations) makeRoom(op string, k *kept, circle map[fact]bool) error {
-	var foreign []*kept // mu is not needed to read: only holders of writing change the set
-	for _, old := range r.kept {
-		if old.foreign(circle) {
+// makeRoom evicts foreign revocations if one more, foreign or not, would be too
+// many. Who is a contact is asked now, for it may not have been one before.
+func (r *Revocations) makeRoom(op string, oneForeign bool) error {
+	full := len(r.kept) >= MaxRevocations // mu is not needed to read: only holders of writing change the set
+	if !full && (!oneForeign || len(r.kept) < MaxForeignRevocations) {
+		return nil
+	}
+	circle := r.contacts.circle()
+	var foreign []*kept
+	for f, old := range r.kept {
+		if !old.own && !circle[f] {
 			foreign = append(foreign, old)
 		}
 	}
-	full := len(r.kept) >= MaxRevocations
-	if !full && (!k.foreign(circle) || len(foreign) < MaxForeignRevocations) {
+	if !full && len(foreign) < MaxForeignRevocations {
 		return nil
 	}
 	if len(foreign) == 0 {
@@ -216,10 +221,6 @@ func (r *Revocations) makeRoom(op string, k *kept, circle map[fact]bool) error {
 	r.evicted.Add(uint64(len(gone)))
 	return nil
 }
-
-// foreign reports whether a revocation concerns nobody in the user's circle. A
-// certificate's concerns nobody, since anyone can certify any agent.
-func (k *kept) foreign(circle map[fact]bool) bool { return !k.own && !circle[k.fact()] }
 
 // Flush writes what is not on disk yet; nothing without a file.
 func (r *Revocations) Flush() error {
@@ -255,8 +256,22 @@ func (r *Revocations) flush(op string) error {
 	return nil
 }
 
-// circle is whom a revocation can concern that must not be lost: the agents and
-// machines of contacts.
+// knows reports whether a revocation concerns a contact or a machine of one. That
+// of a certificate does not: anyone can certify any agent, and take it back.
+func (s *Store) knows(f fact) bool {
+	switch f.subject {
+	case identity.RevokeAgent:
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		_, ok := s.contacts[f.id]
+		return ok
+	case identity.RevokeMachine:
+		return len(s.agentsOn(f.id)) > 0
+	}
+	return false
+}
+
+// circle is all that knows says yes to.
 func (s *Store) circle() map[fact]bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
