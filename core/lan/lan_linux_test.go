@@ -71,6 +71,11 @@ func cable(t *testing.T, far func() error) {
 		if err := netns.Up("far", netip.MustParsePrefix("10.77.0.2/24")); err != nil {
 			return err
 		}
+		c, err := net.ListenPacket("udp4", "10.77.0.2:0") // keeps the namespace, and so the cable
+		if err != nil {
+			return err
+		}
+		t.Cleanup(func() { c.Close() })
 		return far()
 	}))
 }
@@ -203,17 +208,19 @@ func TestTwoOnOneMachineAndAnswersAreRare(t *testing.T) {
 	await(t, foundA, machine(2))
 	await(t, foundB, machine(1))
 
-	// A flood of questions is answered once a second.
+	// Who asks all the time is answered once a second: three answers take two.
 	eventually(t, "both announcements are out", func() bool { return a.Stats().Answers >= 2 })
-	before, start := a.Stats(), time.Now()
-	send := sender(t)
-	q := query(t, "ours")
-	for range 5000 {
-		send(q)
-	}
-	eventually(t, "the flood is heard", func() bool { return a.Stats().Received-before.Received > 100 })
-	answers := a.Stats().Answers - before.Answers
-	require.LessOrEqual(t, answers, 2+uint64(time.Since(start)/time.Second))
+	start := time.Now()
+	before := a.Stats()
+	send, q := sender(t), query(t, "ours")
+	eventually(t, "three answers", func() bool {
+		for range 10 {
+			send(q)
+		}
+		return a.Stats().Answers-before.Answers >= 3
+	})
+	require.Greater(t, time.Since(start), 1900*time.Millisecond)
+	require.Greater(t, a.Stats().Received-before.Received, uint64(100))
 }
 
 func TestHostilePacketsLeaveMemoryBounded(t *testing.T) {

@@ -63,7 +63,8 @@ func Up(name string, addr netip.Prefix) error {
 
 // Inside runs fn on a thread in a new namespace, where its sockets and those of
 // functions that it calls are made; goroutines that it starts are outside. fd is
-// the namespace, for Cable, and good until fn returns; sockets stay good.
+// the namespace, for Cable, and good until fn returns. Sockets stay good, and keep
+// the namespace; without any it goes, with its end of every cable.
 func Inside(fn func(fd int) error) error {
 	done := make(chan error)
 	go func() {
