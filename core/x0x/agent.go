@@ -2,6 +2,7 @@ package x0x
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -28,22 +29,23 @@ import (
 // An open agent already delivers its own topic messages and messages to itself; what it
 // publishes is kept for the peers to come.
 type Agent struct {
-	opts      Options
-	log       *slog.Logger
-	keys      *keys
-	trust     *trust.Store
-	policy    *trust.Policy
-	tasks     *task.Group // every goroutine of the façade and its rooms
-	events    *events
-	copies    *copies
-	direct    *direct.Manager
-	gossip    *gossip.Engine
-	links     *topicLinks
-	dials     *dialQueue
-	peerCache *peerCache
-	conflicts conflicts
-	line      *publishLine
-	inbox     Feed[DirectMessage]
+	opts        Options
+	log         *slog.Logger
+	keys        *keys
+	trust       *trust.Store
+	revocations *trust.Revocations
+	policy      *trust.Policy
+	tasks       *task.Group // every goroutine of the façade and its rooms
+	events      *events
+	copies      *copies
+	direct      *direct.Manager
+	gossip      *gossip.Engine
+	links       *topicLinks
+	dials       *dialQueue
+	peerCache   *peerCache
+	conflicts   conflicts
+	line        *publishLine
+	inbox       Feed[DirectMessage]
 
 	ctx    context.Context // ends when closing begins
 	cancel context.CancelCauseFunc
@@ -65,8 +67,9 @@ type Agent struct {
 // New makes an agent. It reads or makes keys and opens no socket.
 //
 // Errors: ErrInvalidArgument (an option, named in the text), ErrNotFound (a key path that
-// does not exist), ErrCorrupt (a damaged key file, left as it is), ErrPolicy (a key that others
-// can read), ErrBusy (the identity folder is in use by a live process), ErrIO.
+// does not exist), ErrCorrupt (a damaged file of keys, contacts or revocations, left as it is: the
+// text says how to recover), ErrPolicy (a file that others
+// can use), ErrBusy (the identity folder is in use by a live process), ErrIO.
 func New(o Options) (*Agent, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -76,7 +79,12 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{opts: o, log: o.Logger, keys: k, trust: trust.NewStore(), joining: make(chan struct{}, 1), done: make(chan struct{})}
+	contacts, revocations, err := openTrust(k)
+	if err != nil {
+		k.Close()
+		return nil, err
+	}
+	a := &Agent{opts: o, log: o.Logger, keys: k, trust: contacts, revocations: revocations, joining: make(chan struct{}, 1), done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	a.tasks, a.closer = task.New(a.panicked), task.New(a.panicked)
 	a.policy = trust.NewPolicy(a.trust, o.AcceptFrom)
@@ -88,6 +96,7 @@ func New(o Options) (*Agent, error) {
 	a.line = &publishLine{agent: a}
 	a.startRooms()
 	a.trust.OnChange(a.trustChanged)
+	a.revocations.OnRevoke(a.revoked)
 	return a, nil
 }
 
@@ -182,7 +191,7 @@ func (a *Agent) shut(ctx context.Context) {
 	<-drained
 	a.tasks.Wait()
 	a.events.box.Close()
-	a.closeErr = a.keys.Close()
+	a.closeErr = errors.Join(a.revocations.Close(), a.trust.Close(), a.keys.Close())
 	close(a.done)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/gossip"
 	"github.com/saorsa-labs/x0x-go/core/membership"
 	"github.com/saorsa-labs/x0x-go/core/presence"
+	"github.com/saorsa-labs/x0x-go/core/revocation"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -16,9 +17,8 @@ import (
 // handler hands connections and streams from transport to the rooms. It implements
 // transport.Handler.
 type handler struct {
-	a        *Agent
-	overlay  *overlay
-	presence *presenceRoom
+	a   *Agent
+	net *network
 }
 
 // ConnUp is called for each new connection before any of its streams.
@@ -31,8 +31,8 @@ func (h handler) ConnUp(c *transport.Conn) {
 	h.a.peerCache.connected(c)
 	h.a.links.up(c)
 	h.a.direct.LinkUp(link{c})
-	h.presence.peerUp(c.AgentID(), c.MachineID())
-	h.overlay.peerUp(c)
+	h.net.presence.peerUp(c.AgentID(), c.MachineID())
+	h.net.overlay.peerUp(c)
 	h.a.trust.Touch(c.AgentID(), c.MachineID(), time.Now().UTC())
 }
 
@@ -44,8 +44,8 @@ func (h handler) ConnDown(c *transport.Conn, err error) {
 	h.a.trust.Touch(c.AgentID(), c.MachineID(), time.Now().UTC())
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
-		h.overlay.peerDown(c.AgentID())
-		h.presence.peerDown(c.AgentID(), err)
+		h.net.overlay.peerDown(c.AgentID())
+		h.net.presence.peerDown(c.AgentID(), err)
 	}
 }
 
@@ -78,20 +78,26 @@ func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 		}
 		frame = append(append(frame[:0], typ), body...) // nobody keeps anything of it
 		if membership.IsFrame(typ) {
-			if err := h.overlay.handleFrame(c.AgentID(), frame); err != nil {
+			if err := h.net.overlay.handleFrame(c.AgentID(), frame); err != nil {
 				h.a.log.Debug("overlay frame refused", "peer", c.AgentID().Short(), "error", err)
 			}
 			continue
 		}
 		if presence.IsFrame(typ) {
-			if err := h.presence.handleFrame(c.AgentID(), frame); err != nil {
+			if err := h.net.presence.handleFrame(c.AgentID(), frame); err != nil {
 				h.a.log.Debug("presence frame refused", "peer", c.AgentID().Short(), "error", err)
+			}
+			continue
+		}
+		if revocation.IsFrame(typ) {
+			if err := h.net.revocations.handleFrame(c.AgentID(), frame); err != nil {
+				h.a.log.Debug("revocation frame refused", "peer", c.AgentID().Short(), "error", err)
 			}
 			continue
 		}
 		if now := time.Now(); now.Sub(heard) > heardPause {
 			heard = now
-			h.overlay.heard(c.AgentID())
+			h.net.overlay.heard(c.AgentID())
 		}
 		h.a.gossip.HandleFrame(c.AgentID(), frame)
 		if cap(frame) > 64<<10 {

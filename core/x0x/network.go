@@ -38,18 +38,19 @@ const (
 
 // network is what exists between joining and leaving.
 type network struct {
-	agent     *Agent
-	endpoint  *transport.Endpoint
-	peers     *transport.Peers
-	overlay   *overlay
-	presence  *presenceRoom
-	registry  *discovery.Registry         // nil without local discovery
-	lan       atomic.Pointer[lan.Service] // nil without LAN discovery, and until it has started
-	bootstrap []*bootstrapHost
-	tasks     *task.Group
-	slots     chan struct{} // one for each dial to a neighbour
-	ctx       context.Context
-	cancel    context.CancelFunc
+	agent       *Agent
+	endpoint    *transport.Endpoint
+	peers       *transport.Peers
+	overlay     *overlay
+	presence    *presenceRoom
+	revocations *revocationRoom
+	registry    *discovery.Registry         // nil without local discovery
+	lan         atomic.Pointer[lan.Service] // nil without LAN discovery, and until it has started
+	bootstrap   []*bootstrapHost
+	tasks       *task.Group
+	slots       chan struct{} // one for each dial to a neighbour
+	ctx         context.Context
+	cancel      context.CancelFunc
 }
 
 // JoinNetwork listens, registers in the registry of this machine, and tries once what is
@@ -93,7 +94,8 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	}
 	n.overlay = newOverlay(n)
 	n.presence = newPresenceRoom(n)
-	n.peers = transport.NewPeers(n.endpoint, handler{a, n.overlay, n.presence}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
+	n.revocations = newRevocationRoom(n)
+	n.peers = transport.NewPeers(n.endpoint, handler{a, n}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
 	if !a.opts.NoLocalDiscovery {
 		n.registry, err = discovery.OpenRegistry(discovery.RegistryOptions{
 			RuntimeDir: a.opts.RuntimeDir, Euid: os.Geteuid(), NetworkID: a.opts.NetworkID,
@@ -111,6 +113,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	n.tasks.Go("save peers", func() { a.peerCache.saveLoop(n.ctx) })
 	n.tasks.Go("overlay", n.overlay.run)
 	n.tasks.Go("presence", n.presence.run)
+	n.tasks.Go("revocations", n.revocations.run)
 	if n.wantsLAN() {
 		n.tasks.Go("LAN", n.searchLAN)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/membership"
 	"github.com/saorsa-labs/x0x-go/core/presence"
+	"github.com/saorsa-labs/x0x-go/core/revocation"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 )
 
@@ -96,8 +97,10 @@ func (o *overlay) carryOut(a membership.Action) {
 	case membership.Up:
 		o.agent.gossip.PeerUp(a.Agent)
 		o.net.presence.change(func(s *presence.State, now time.Time) { s.NeighborUp(a.Agent, now) })
+		o.net.revocations.change(func(s *revocation.State, now time.Time) { s.PeerUp(a.Agent, now) })
 	case membership.Down:
 		o.agent.gossip.PeerDown(a.Agent)
+		o.net.revocations.change(func(s *revocation.State, now time.Time) { s.PeerDown(a.Agent, now) })
 	}
 }
 
