@@ -55,7 +55,7 @@ func TestARevocationReachesTheNetwork(t *testing.T) {
 	r[len(r)-1] ^= 1
 	_, err = k.agent(Options{NoLocalDiscovery: true}).ImportRevocation(r)
 	require.ErrorIs(t, err, ErrAuth)
-	_, err = away.ImportRevocation([]byte("nothing"))
+	_, err = away.ImportRevocation([]byte{1, 2, 3})
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
