@@ -239,6 +239,11 @@ func (c *Card) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// String is for logs; for people there is [Card.Link].
+func (c *Card) String() string {
+	return fmt.Sprintf("Card(agent %s, until %s)", c.AgentID.Short(), c.ExpiresAt.Format(time.RFC3339))
+}
+
 // Link returns the card as "x0x://agent/…".
 func (c *Card) Link() string {
 	text, err := c.MarshalJSON()

@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -174,6 +175,11 @@ func (c *Certificate) signed() []byte {
 func (c *Certificate) accepted() []byte {
 	digest := c.Digest()
 	return wire.SignedBytes(DomainAcceptance, digest[:])
+}
+
+// String is for logs: who, for whom and until when.
+func (c *Certificate) String() string {
+	return fmt.Sprintf("Certificate(user %s, agent %s, until %s)", c.UserID().Short(), c.Agent.Short(), c.ExpiresAt.Format(time.RFC3339))
 }
 
 // Marshal returns the binary form.

@@ -241,6 +241,11 @@ func (n *Introduction) MarshalJSON() ([]byte, error) {
 	})
 }
 
+// String is for logs: who and for whom.
+func (n *Introduction) String() string {
+	return fmt.Sprintf("Introduction(agent %s for %s)", n.AgentID.Short(), n.To.Short())
+}
+
 // Marshal returns the JSON form.
 func (n *Introduction) Marshal() []byte {
 	text, err := n.MarshalJSON()

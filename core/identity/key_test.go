@@ -61,6 +61,20 @@ func TestKnownAnswers(t *testing.T) {
 	}
 }
 
+// A user who keeps 32 bytes keeps the user id: ParseKey of a seed is one key for
+// good, the same in every version and language.
+func TestSeedIsAUserForGood(t *testing.T) {
+	seed := seedOf(0)
+	k, err := ParseKey(seed)
+	require.NoError(t, err)
+	require.Equal(t, "d666806e11cee19a7c989f7445f90dd419cf4d2d51db8c0fdb4c0f0a542238c9", k.Public().UserID().String())
+	seed[31] ^= 1
+	other, err := ParseKey(seed)
+	require.NoError(t, err)
+	require.NotEqual(t, k.Public().UserID(), other.Public().UserID())
+	require.NotEqual(t, k.MarshalKeyFile(), other.MarshalKeyFile())
+}
+
 func TestIDsAreTheHashOfThePublicKey(t *testing.T) {
 	p := testKey(t, 1).Public()
 	sum := sha256.Sum256(p.Bytes())

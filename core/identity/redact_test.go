@@ -107,6 +107,15 @@ func TestSecretsNeverPrint(t *testing.T) {
 		"error":          fmt.Errorf("with %v and %+v", k, k),
 		"group":          slog.GroupValue(slog.Any("key", k)),
 	}
+	certificate, err := IssueCertificate(k, testKey(t, 4).Public().AgentID(), testNow, testNow.Add(1e9))
+	require.NoError(t, err)
+	card, err := NewCard(k, CardOptions{CreatedAt: testNow})
+	require.NoError(t, err)
+	introduction, err := NewIntroduction(k, IntroductionOptions{IssuedAt: testNow})
+	require.NoError(t, err)
+	revocation, err := NewAgentRevocation(k, "", testNow)
+	require.NoError(t, err)
+	values["certificate"], values["card"], values["introduction"], values["revocation"] = certificate, card, introduction, revocation
 	for i := offSecret; i < KeyFileSize; i += 97 {
 		bad := bytes.Clone(image)
 		bad[i] ^= 0x80
@@ -143,6 +152,10 @@ func TestSecretsNeverPrint(t *testing.T) {
 		})
 	}
 
+	require.Contains(t, fmt.Sprint(certificate), "Certificate(user "+k.Public().UserID().Short())
+	for _, v := range []any{certificate, card, introduction, revocation} {
+		require.Less(t, len(fmt.Sprint(v)), 120, "short enough for a log")
+	}
 	require.Equal(t, "Key("+k.Public().AgentID().Short()+")", fmt.Sprint(k))
 	require.Equal(t, fmt.Sprint(k), fmt.Sprintf("%#v", k))
 	require.Equal(t, fmt.Sprint(k), k.GoString())

@@ -180,6 +180,11 @@ func (r *Revocation) proof() []byte {
 	return r.Signer.Bytes()
 }
 
+// String is for logs: what and by whom.
+func (r *Revocation) String() string {
+	return fmt.Sprintf("Revocation(%s %s by %s)", r.Subject, AgentID(r.ID).Short(), AgentID(r.Signer.Digest()).Short())
+}
+
 // Marshal returns the binary form.
 func (r *Revocation) Marshal() []byte {
 	b := wire.NewBuilder(make([]byte, 0, MaxRevocationSize))
