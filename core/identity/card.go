@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,9 +111,9 @@ func NewCard(key *Key, o CardOptions) (*Card, error) {
 		DisplayName: o.DisplayName,
 		AgentID:     key.Public().AgentID(),
 		MachineID:   o.Machine,
-		Addresses:   o.Addresses,
-		Groups:      o.Groups,
-		Stores:      o.Stores,
+		Addresses:   slices.Clone(o.Addresses),
+		Groups:      slices.Clone(o.Groups),
+		Stores:      slices.Clone(o.Stores),
 		CreatedAt:   seconds(o.CreatedAt),
 		ExpiresAt:   o.ExpiresAt,
 		PublicKey:   key.Public(),

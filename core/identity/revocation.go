@@ -55,7 +55,7 @@ type Revocation struct {
 	Signature   []byte
 }
 
-// The binary form of a revocation, at most 12.4 KiB.
+// The binary form of a revocation, at most 13.9 KiB.
 //
 //	bytes       field
 //	1           version, 1
