@@ -67,7 +67,7 @@ func (s *Store) flush() error {
 	if !dirty || s.file == nil {
 		return nil
 	}
-	return s.write("flush contacts", s.records, func(list []Contact) []Contact { return list })
+	return s.write("flush contacts", s.records, unchanged)
 }
 
 // Close is [Store.Flush], and the end of changes: they fail with
@@ -83,28 +83,44 @@ func (s *Store) Close() error {
 	return s.flush()
 }
 
-// save puts on disk what the store will say when c is the record of agent, nil
-// for none, and these are the records of revocations. Nothing in memory changes,
-// so a failed call leaves the store as it was. The caller holds s.writing.
-func (s *Store) save(op string, agent identity.AgentID, c *Contact, records []RevocationRecord) error {
+// save puts on disk what the store will say after edit of its contacts, with
+// these records of revocations. Nothing in memory changes, so a failed call
+// leaves the store as it was. The caller holds s.writing.
+func (s *Store) save(op string, records []RevocationRecord, edit func([]Contact) []Contact) error {
 	if s.closed {
 		return wire.Errorf(wire.KindClosed, op, "the contacts are closed")
 	}
 	if s.file == nil {
 		return nil
 	}
-	return s.write(op, records, func(list []Contact) []Contact {
-		i, found := slices.BinarySearchFunc(list, agent, func(c Contact, id identity.AgentID) int { return c.AgentID.Compare(id) })
-		switch {
-		case c == nil && found:
+	return s.write(op, records, edit)
+}
+
+// unchanged, with and without are edits of a list ordered by id.
+func unchanged(list []Contact) []Contact { return list }
+
+func with(c Contact) func([]Contact) []Contact {
+	return func(list []Contact) []Contact {
+		i, found := position(list, c.AgentID)
+		if found {
+			list[i] = c
+			return list
+		}
+		return slices.Insert(list, i, c)
+	}
+}
+
+func without(agent identity.AgentID) func([]Contact) []Contact {
+	return func(list []Contact) []Contact {
+		if i, found := position(list, agent); found {
 			return slices.Delete(list, i, i+1)
-		case c != nil && found:
-			list[i] = *c
-		case c != nil:
-			return slices.Insert(list, i, *c)
 		}
 		return list
-	})
+	}
+}
+
+func position(list []Contact, agent identity.AgentID) (int, bool) {
+	return slices.BinarySearchFunc(list, agent, func(c Contact, id identity.AgentID) int { return c.AgentID.Compare(id) })
 }
 
 // write replaces the file by the contacts as edit leaves them. The caller holds

@@ -214,12 +214,18 @@ func TestConcurrentChangesOfAFile(t *testing.T) {
 					s.Evaluate(agent, laptop)
 				}
 				s.List()
+				if err := s.Revoke(identity.AgentID{byte(w + 1), byte(i + 1)}, ""); err != nil {
+					t.Error(err)
+				}
 			}
 		})
 	}
 	wg.Wait()
 	require.NoError(t, s.Close())
-	require.Equal(t, s.List(), openContacts(t, path).List())
+	got := openContacts(t, path)
+	require.Equal(t, s.List(), got.List())
+	require.Equal(t, s.RevocationRecords(), got.RevocationRecords())
+	require.Len(t, got.RevocationRecords(), 4*20)
 	require.Len(t, s.List(), 4)
 	for _, c := range s.List() {
 		require.GreaterOrEqual(t, c.LastSeen.Unix(), int64(1767323045+19*20+16), "no touch is lost to a change")

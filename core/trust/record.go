@@ -57,7 +57,7 @@ func (s *Store) revokeOne(agent identity.AgentID, reason string) (added bool, er
 		return false, wire.Errorf(wire.KindLimit, op, "there are %d revocations", MaxContacts)
 	}
 	records := append(slices.Clip(s.records), r)
-	if err := s.save(op, agent, s.contacts[agent], records); err != nil {
+	if err := s.save(op, records, unchanged); err != nil {
 		return false, err
 	}
 	s.mu.Lock()

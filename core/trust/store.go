@@ -166,7 +166,7 @@ func (s *Store) removeOne(agent identity.AgentID) (bool, error) {
 	if _, ok := s.contacts[agent]; !ok {
 		return false, nil
 	}
-	if err := s.save("remove contact", agent, nil, s.records); err != nil {
+	if err := s.save("remove contact", s.records, without(agent)); err != nil {
 		return false, err
 	}
 	s.mu.Lock()
@@ -324,7 +324,7 @@ func (s *Store) updateOne(op string, agent identity.AgentID, create bool, change
 	if err := c.validate(op); err != nil {
 		return err
 	}
-	if err := s.save(op, agent, &c, s.records); err != nil {
+	if err := s.save(op, s.records, with(c)); err != nil {
 		return err
 	}
 	s.mu.Lock()
