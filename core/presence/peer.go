@@ -97,6 +97,9 @@ func (s *State) TrustChanged(a identity.AgentID, now time.Time) {
 		}
 	}
 	if p := s.peers[a]; p != nil {
+		if s.watchers() > s.cfg.MaxWatchers { // it watched as a contact, and is none any more
+			p.watches = time.Time{}
+		}
 		s.rewatch(p)
 		s.tell(p)
 	}

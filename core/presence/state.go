@@ -60,8 +60,9 @@ type State struct {
 	table      map[identity.AgentID]*entry
 	nextExpiry time.Time // no entry expires before; zero: none does
 
-	watched []*watched
-	wants   allowance
+	watched   []*watched
+	wants     allowance
+	wantPause time.Time // nobody is wanted before
 
 	walks  []*walk
 	heard  map[uint64]bool // ids of queries
@@ -107,15 +108,15 @@ func (s *State) begin(now time.Time) {
 // only unwelcome is counted, and no error.
 func (s *State) HandleFrame(from identity.AgentID, frame []byte, now time.Time) error {
 	s.begin(now)
+	if s.left {
+		return nil
+	}
 	p := s.peers[from]
 	if p == nil {
 		s.stats.Strangers++
 		return wire.Errorf(wire.KindNotFound, "presence frame", "agent is not connected")
 	}
 	s.stats.Received++
-	if s.left {
-		return nil
-	}
 	err := s.handle(p, frame)
 	if err != nil {
 		s.stats.Refused++
@@ -178,10 +179,8 @@ func (s *State) NextTick() time.Time {
 		}
 	}
 	earlier(s.nextExpiry)
-	for _, w := range s.watched {
-		if s.peers[w.agent] == nil {
-			earlier(w.at)
-		}
+	if w := s.nextWant(); w != nil {
+		earlier(later(w.at, s.wantPause))
 	}
 	for _, w := range s.walks {
 		earlier(w.ends)
@@ -227,6 +226,13 @@ func (s *State) neighbors() (list []*peer) {
 		}
 	}
 	return list
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // without removes one element and keeps the order.

@@ -231,13 +231,25 @@ func (s *State) expireEntries() {
 		}
 	}
 	slices.SortFunc(due, func(a, b *entry) int { return a.Agent.Compare(b.Agent) })
+	neighbors := s.neighbors()
 	for _, e := range due {
-		if e.Online {
-			s.offline(e)
-		} else {
+		switch p := s.peers[e.Agent]; {
+		case !e.Online:
 			delete(s.table, e.Agent)
+		case p != nil && e.Source == Direct && !s.owed(p, neighbors):
+			e.beacon, e.arrived = nil, time.Time{}
+			s.expireAt(e, s.now.Add(s.cfg.OfflineTimeout))
+		default:
+			s.offline(e)
 		}
 	}
+}
+
+// owed says whether a peer owes this agent beacons. One that was a neighbour and
+// is none any more does not: it is there for as long as its connection is, and
+// its silence says nothing.
+func (s *State) owed(p *peer, neighbors []*peer) bool {
+	return !p.renewAt.IsZero() || slices.Contains(neighbors, p)
 }
 
 // Who makes room for whom in a full table, the first one first. Ids cost

@@ -94,21 +94,34 @@ func (s *State) rewatch(p *peer) {
 }
 
 // wantMissing asks for watched agents that are not connected, again and again
-// with doubling pauses.
+// with doubling pauses; who has waited longest comes first.
 func (s *State) wantMissing() {
-	for _, w := range s.watched {
-		if s.now.Before(w.at) || s.peers[w.agent] != nil || s.blocked(w.agent) {
-			continue
+	for !s.now.Before(s.wantPause) {
+		w := s.nextWant()
+		if w == nil || s.now.Before(w.at) {
+			return
 		}
-		if !s.wants.take(paceWant, s.now) {
-			w.at = s.now.Add(s.jitter(paceWant.interval))
-			continue
+		if !s.blocked(w.agent) {
+			if !s.wants.take(paceWant, s.now) {
+				s.wantPause = s.now.Add(paceWant.interval)
+				return
+			}
+			s.stats.Wants++
+			s.actions = append(s.actions, Action{Kind: Want, Agent: w.agent})
 		}
 		w.at = s.now.Add(s.jitter(s.cfg.BeaconInterval << min(w.tries, 4)))
 		w.tries++
-		s.stats.Wants++
-		s.actions = append(s.actions, Action{Kind: Want, Agent: w.agent})
 	}
+}
+
+// nextWant is who is wanted next, nil if all are connected.
+func (s *State) nextWant() (next *watched) {
+	for _, w := range s.watched {
+		if s.peers[w.agent] == nil && (next == nil || w.at.Before(next.at)) {
+			next = w
+		}
+	}
+	return next
 }
 
 // handleWatch takes a stranger in if the visibility permits and there is room.
