@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"crypto/sha256"
 	"net/netip"
 	"time"
 
@@ -59,7 +60,7 @@ func (b *beacon) encode() {
 	b.body = w.Build()
 }
 
-// sealed appends a beacon that has body and signature.
+// appendTo appends a sealed beacon: one that has body and signature.
 func (b *beacon) appendTo(w *wire.Builder) { w.Bytes(b.body).Fixed(b.signature) }
 
 // parseSealed takes one sealed beacon. It is a copy: it keeps nothing of the
@@ -140,12 +141,21 @@ func dialable(a netip.AddrPort) bool {
 	return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified() && !a.Addr().IsMulticast()
 }
 
-// verify checks a signature by an encoded key of which the id is known to be
-// the agent's.
+// verify checks a signature by an encoded key, which must be that of the agent.
+// The cache of parsed keys is only read: keys of those who are far away must not
+// push out those of peers.
 func verify(key []byte, b *beacon) bool {
-	k, err := identity.CachedPublicKey(key)
-	return err == nil && k.AgentID() == b.agent &&
-		k.Verify(wire.SignedBytes(identity.DomainPresence, b.body), []byte(identity.DomainPresence), b.signature)
+	if sha256.Sum256(key) != b.agent {
+		return false
+	}
+	k, ok := identity.LookupPublicKey(b.agent)
+	if !ok {
+		var err error
+		if k, err = identity.ParsePublicKey(key); err != nil {
+			return false
+		}
+	}
+	return k.Verify(wire.SignedBytes(identity.DomainPresence, b.body), []byte(identity.DomainPresence), b.signature)
 }
 
 // sign fills in body and signature.

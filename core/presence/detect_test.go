@@ -271,3 +271,18 @@ func TestSilenceThatSaysNothing(t *testing.T) {
 	o.run(10 * time.Second)
 	require.Equal(t, []string{"offline 1"}, events(o.Take()))
 }
+
+// Whoever stood still for an hour does not take everybody for dead.
+func TestStoodStill(t *testing.T) {
+	o := newOne(t, Config{})
+	o.neighbor(1)
+	o.beacon(1)
+	o.run(20 * time.Second)
+	o.now = o.now.Add(time.Hour)
+	o.Tick(o.now)
+	o.beacon(1)
+	require.Equal(t, []string{"online 1"}, events(o.Take()))
+	o.lost(1)
+	o.run(time.Minute)
+	require.Equal(t, []string{"offline 1"}, events(o.Take()))
+}

@@ -148,7 +148,7 @@ func (w *swarm) grow(size, contacts int) {
 			}
 		})
 	}
-	w.run(span + time.Minute)
+	w.run(span + 40*time.Second)
 	for id, n := range w.nodes {
 		for range contacts {
 			if c := rnd.IntN(size); c != id {
@@ -156,7 +156,7 @@ func (w *swarm) grow(size, contacts int) {
 			}
 		}
 	}
-	w.run(2 * time.Minute)
+	w.run(time.Minute)
 }
 
 func (n *swarmNode) Up(peer int, now time.Time) {
@@ -280,7 +280,7 @@ func TestTrafficDoesNotGrow(t *testing.T) {
 	for i, size := range sizes {
 		w := newSwarm(t, 1)
 		w.grow(size, contacts)
-		each[i] = w.traffic(5)
+		each[i] = w.traffic(2)
 		links, falsely := 0, 0
 		for _, n := range w.nodes {
 			links += n.presence.Stats().Connected

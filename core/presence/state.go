@@ -88,7 +88,6 @@ func New(c Config) *State {
 
 // begin is at the start of every input. Time does not go back.
 func (s *State) begin(now time.Time) {
-	now = now.Round(0) // beacons are about clocks
 	if now.After(s.now) {
 		s.now = now
 	}
@@ -153,9 +152,13 @@ func (s *State) handle(p *peer, frame []byte) error {
 // Tick does what is due. It may be called at any time, and does nothing before
 // NextTick.
 func (s *State) Tick(now time.Time) {
+	due := s.NextTick()
 	s.begin(now)
 	if s.left {
 		return
+	}
+	if late := s.now.Sub(due); !due.IsZero() && late > s.cfg.LostTimeout {
+		s.excuse(late)
 	}
 	s.expireEntries()
 	s.expireWalks()

@@ -119,7 +119,7 @@ func (s *State) handleBeacon(p *peer, body []byte) error {
 }
 
 func (e *entry) take(b *beacon, source Source, seen time.Time) {
-	e.Machine, e.Addresses, e.LastSeen, e.Source = b.machine, b.addrs, seen, source
+	e.Machine, e.Addresses, e.LastSeen, e.Source = b.machine, b.addrs, seen.Round(0).UTC(), source
 	e.sequence, e.interval = b.sequence, b.interval
 }
 
@@ -134,7 +134,7 @@ func (s *State) handleGoodbye(p *peer, body []byte) error {
 		return nil
 	}
 	e.sequence = max(e.sequence, sequence)
-	e.LastSeen = s.now
+	e.LastSeen = s.now.Round(0).UTC()
 	s.offline(e)
 	return nil
 }
@@ -211,6 +211,16 @@ func (s *State) expireAt(e *entry, t time.Time) {
 	e.deadline = t
 	if s.nextExpiry.IsZero() || t.Before(s.nextExpiry) {
 		s.nextExpiry = t
+	}
+}
+
+// excuse puts off all deadlines: this process stood still, and what it did not
+// hear meanwhile was its own fault.
+func (s *State) excuse(late time.Duration) {
+	for _, e := range s.table {
+		if e.Online {
+			s.expireAt(e, e.deadline.Add(late))
+		}
 	}
 }
 

@@ -104,6 +104,7 @@ func (s *State) handleQuery(p *peer, body []byte) error {
 		return nil
 	case !p.queries.take(paceQuery, s.now):
 		s.stats.Limited++
+		s.send(p, answerFrame(answer{id: q.id, final: true})) // so that nobody waits
 		return nil
 	case !s.hear(q.id): // it came another way, or came back
 		s.stats.Duplicates++

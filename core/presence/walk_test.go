@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/trust"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -207,7 +208,10 @@ func TestQueriesAreLimited(t *testing.T) {
 	for i := range 1000 {
 		o.give(1, queryFrame(query{id: uint64(i), ttl: 2, budget: time.Minute}))
 	}
-	require.Len(t, answers(t, o.Take(), 1), paceQuery.burst)
+	actions := o.Take()
+	require.Len(t, answers(t, actions, 1), 1000, "small ones, so that it need not wait")
+	asked, _ := queries(t, actions)
+	require.Len(t, asked, 2*paceQuery.burst)
 	require.EqualValues(t, 1000-paceQuery.burst, o.Stats().Limited)
 	o.give(4, queryFrame(query{id: 5000, ttl: 1, budget: time.Second}))
 	require.Empty(t, o.Take(), "a blocked agent hears nothing")
@@ -237,6 +241,13 @@ func TestHostileAnswers(t *testing.T) {
 			b := o.made(3)
 			require.NoError(o.t, b.sign(keyOf(4)))
 			return passed(4, b)
+		}, wire.KindAuth, func(s *Stats) uint64 { return s.Forged }},
+		{"key that is not its agent's, beacon genuine", func(o *one) relayed {
+			_, err := identity.CachedPublicKey(keyOf(3).Public().Bytes())
+			require.NoError(o.t, err)
+			r := passed(3, o.made(3))
+			r.key[9] ^= 1
+			return r
 		}, wire.KindAuth, func(s *Stats) uint64 { return s.Forged }},
 		{"not for others", func(o *one) relayed {
 			return passed(3, o.made(3, func(b *beacon) { b.visibility = Social }))
