@@ -5,7 +5,7 @@ package bindings
 import "unsafe"
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "8679bbe76b08f23d"
+const SchemaHash = "b755990ae4902a65"
 
 const (
 	AbiMajor                      = 1
@@ -277,6 +277,10 @@ type COptions struct {
 	ActivePeers        uint32
 	PassivePeers       uint32
 	MaxPeersPerAddress int32
+	ContactsPath       unsafe.Pointer
+	UserKeyPath        unsafe.Pointer
+	UserKey            unsafe.Pointer
+	UserKeyLen         uintptr
 }
 
 // CSubOptions mirrors x0x_sub_options.

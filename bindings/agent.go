@@ -13,8 +13,8 @@ import (
 type Options struct {
 	Name, HomeDir, IdentityDir, RuntimeDir, NetworkID, Bind string
 	Bootstrap                                               []string
-	MachineKeyPath, AgentKeyPath                            string
-	MachineKey, AgentKey                                    []byte
+	MachineKeyPath, AgentKeyPath, UserKeyPath, ContactsPath string
+	MachineKey, AgentKey, UserKey                           []byte
 	DialTimeout, SendTimeout, PeerTimeout                   time.Duration
 	SessionTTL, CloseGrace                                  time.Duration
 	AcceptFrom                                              TrustLevel
@@ -56,7 +56,7 @@ func (q *Queue) Open(o Options) (*Agent, error) {
 		pin.Pin(&b[0])
 		return unsafe.Pointer(&b[0]), uintptr(len(b))
 	}
-	for _, s := range append([]string{o.Name, o.HomeDir, o.IdentityDir, o.RuntimeDir, o.NetworkID, o.Bind, o.MachineKeyPath, o.AgentKeyPath}, o.Bootstrap...) {
+	for _, s := range append([]string{o.Name, o.HomeDir, o.IdentityDir, o.RuntimeDir, o.NetworkID, o.Bind, o.MachineKeyPath, o.AgentKeyPath, o.UserKeyPath, o.ContactsPath}, o.Bootstrap...) {
 		if strings.IndexByte(s, 0) >= 0 {
 			return nil, errorf("open", EInvalidArgument, "an option contains a NUL")
 		}
@@ -65,6 +65,7 @@ func (q *Queue) Open(o Options) (*Agent, error) {
 		Name: text(o.Name), HomeDir: text(o.HomeDir), IdentityDir: text(o.IdentityDir), RuntimeDir: text(o.RuntimeDir),
 		NetworkId: text(o.NetworkID), Bind: text(o.Bind), Bootstrap: text(strings.Join(o.Bootstrap, ",")),
 		MachineKeyPath: text(o.MachineKeyPath), AgentKeyPath: text(o.AgentKeyPath),
+		UserKeyPath: text(o.UserKeyPath), ContactsPath: text(o.ContactsPath),
 		DialTimeoutMs: millis(o.DialTimeout), SendTimeoutMs: millis(o.SendTimeout), PeerTimeoutMs: millis(o.PeerTimeout),
 		SessionTtlMs: millis(o.SessionTTL), CloseGraceMs: millis(o.CloseGrace), AcceptFrom: uint32(o.AcceptFrom),
 		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,
@@ -73,6 +74,7 @@ func (q *Queue) Open(o Options) (*Agent, error) {
 	c.Size = uint32(unsafe.Sizeof(*c))
 	c.MachineKey, c.MachineKeyLen = bytes(o.MachineKey)
 	c.AgentKey, c.AgentKeyLen = bytes(o.AgentKey)
+	c.UserKey, c.UserKeyLen = bytes(o.UserKey)
 	if o.NoLocalDiscovery {
 		c.Flags |= OpenNoLocalDiscovery
 	}

@@ -73,6 +73,7 @@ func (s abi) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 	a, err := s.queue.Open(Options{
 		NetworkID: o.NetworkID, RuntimeDir: o.RuntimeDir, Name: o.Name, HomeDir: o.HomeDir, IdentityDir: o.IdentityDir,
 		MachineKeyPath: o.MachineKeyPath, AgentKeyPath: o.AgentKeyPath, MachineKey: o.MachineKey, AgentKey: o.AgentKey,
+		UserKeyPath: o.UserKeyPath, UserKey: o.UserKey, ContactsPath: o.ContactsPath,
 		Bind: o.Bind, Bootstrap: o.Bootstrap, AcceptFrom: level,
 		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
 		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,

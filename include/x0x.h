@@ -337,6 +337,10 @@ typedef struct x0x_options {
     uint32_t active_peers;          /* peers that topics go through; 0 = 6, at most 64. This and what follows: since ABI 1.1 */
     uint32_t passive_peers;         /* agents remembered to take the place of a lost one of them; 0 = 30, at most 1,024 */
     int32_t max_peers_per_address;  /* of active_peers, at one IPv4 address or IPv6 /64 that is not this machine's; 0 = 3, negative = no bound */
+    const char *contacts_path;      /* the file of contacts, used by one agent at a time; NULL = contacts.json in the identity folder, in memory without one. This and what follows: since ABI 1.2 */
+    const char *user_key_path;      /* an existing key file of the person behind the agent; never made by the library */
+    const uint8_t *user_key;        /* the same as bytes, as machine_key */
+    size_t user_key_len;
 } x0x_options;
 
 #define X0X_OPEN_NO_LOCAL_DISCOVERY 0x1u /* neither register in nor read the local registry */
@@ -346,7 +350,8 @@ typedef struct x0x_options {
 /* Makes an agent whose completions, messages and events go to `queue`. Reads or creates keys,
  * opens no socket before X0X_M_JOIN. `options` may be NULL.
  * X0X_OK; X0X_E_INVALID_ARGUMENT; X0X_E_NOT_FOUND (a key path that does not exist);
- * X0X_E_CORRUPT (a damaged key file, left untouched); X0X_E_IO; X0X_E_POLICY (a key file that
+ * X0X_E_CORRUPT (a damaged key or contacts file, left untouched); X0X_E_AUTH (the agent's
+ * certificate is of another user than user_key); X0X_E_IO; X0X_E_POLICY (a key file that
  * others can read); X0X_E_BUSY (the identity folder is in use by a live process);
  * X0X_E_UNSUPPORTED; X0X_E_LIMIT (1,024 agents); handle errors of queue. Since 0.3.0. */
 X0X_API int32_t x0x_open(const x0x_options *options, uint64_t queue, uint64_t *agent_out, x0x_err *err);

@@ -189,6 +189,11 @@ export interface AgentOptions {
   agentKeyPath?: string;
   machineKey?: KeyMaterial;
   agentKey?: KeyMaterial;
+  /** The file of contacts, of one agent at a time; default contacts.json in the identity folder. */
+  contactsPath?: string;
+  /** An existing key file of the person behind the agent; never made by the library. */
+  userKeyPath?: string;
+  userKey?: KeyMaterial;
   /** Milliseconds, as all times here. One try to one address; default 8,000. */
   dialTimeout?: number;
   /** Default timeout of sendDirect; default 10,000. */
@@ -564,6 +569,10 @@ export class AgentBuilder {
   withAgentKey(publicKey: Uint8Array, secretKey: Uint8Array): this;
   withAgentKeypair(keypair: Uint8Array): this;
   withAgentKeyPath(path: string): this;
+  withUserKey(keypair: KeyMaterial): this;
+  withUserKey(publicKey: Uint8Array, secretKey: Uint8Array): this;
+  withUserKeyPath(path: string): this;
+  withContactStorePath(path: string): this;
   withName(name: string): this;
   withIdentityDir(path: string): this;
   withHomeDir(path: string): this;

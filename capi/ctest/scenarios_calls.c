@@ -57,7 +57,7 @@ static int32_t complete(struct run *r, x0x_reader *m) /* reads all of what is th
 
 /* ---------------------------------------------------------------- agents */
 
-const char spec_names[] = " open network name home_dir identity_dir bind bootstrap machine_key_path agent_key_path machine_key agent_key"
+const char spec_names[] = " open network name home_dir identity_dir bind bootstrap machine_key_path agent_key_path machine_key agent_key user_key_path user_key contacts_path"
                           " dial_timeout_ms send_timeout_ms peer_timeout_ms session_ttl_ms close_grace_ms accept_from inbox_messages"
                           " inbox_bytes max_operations max_peers active_peers passive_peers max_peers_per_address"
                           " no_local_discovery no_relay ";
@@ -66,7 +66,8 @@ int32_t open_actor(struct run *r, struct actor *a)
 {
     const json *s = a->spec, *network = json_get(s, "network");
     char id[96];
-    struct bytes machine_key = value_bytes(r, json_get(s, "machine_key")), agent_key = value_bytes(r, json_get(s, "agent_key"));
+    struct bytes machine_key = value_bytes(r, json_get(s, "machine_key")), agent_key = value_bytes(r, json_get(s, "agent_key")),
+                 user_key = value_bytes(r, json_get(s, "user_key"));
     snprintf(id, sizeof id, "%s%s%s", r->network, network ? "-" : "", network ? value_text(r, network) : "");
     x0x_options o = {
         .size = sizeof o,
@@ -84,6 +85,10 @@ int32_t open_actor(struct run *r, struct actor *a)
         .machine_key_len = machine_key.n,
         .agent_key = agent_key.p,
         .agent_key_len = agent_key.n,
+        .user_key_path = value_text(r, json_get(s, "user_key_path")),
+        .user_key = user_key.p,
+        .user_key_len = user_key.n,
+        .contacts_path = value_text(r, json_get(s, "contacts_path")),
         .dial_timeout_ms = (uint32_t)get_number(r, s, "dial_timeout_ms", 0),
         .send_timeout_ms = (uint32_t)get_number(r, s, "send_timeout_ms", 0),
         .peer_timeout_ms = (uint32_t)get_number(r, s, "peer_timeout_ms", 0),

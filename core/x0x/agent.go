@@ -32,6 +32,7 @@ type Agent struct {
 	opts        Options
 	log         *slog.Logger
 	keys        *keys
+	person      *person
 	trust       *trust.Store
 	revocations *trust.Revocations
 	policy      *trust.Policy
@@ -67,9 +68,10 @@ type Agent struct {
 // New makes an agent. It reads or makes keys and opens no socket.
 //
 // Errors: ErrInvalidArgument (an option, named in the text), ErrNotFound (a key path that
-// does not exist), ErrCorrupt (a damaged file of keys, contacts or revocations, left as it is: the
-// text says how to recover), ErrPolicy (a file that others
-// can use), ErrBusy (the identity folder is in use by a live process), ErrIO.
+// does not exist), ErrCorrupt (a damaged key, certificate, contacts or revocations file, left as
+// it is: the text says how to recover), ErrPolicy (a key that others can read, a file that others
+// can write), ErrBusy (the identity folder is in use by a live process), ErrAuth (the agent's
+// certificate is of another user), ErrIO.
 func New(o Options) (*Agent, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -79,12 +81,12 @@ func New(o Options) (*Agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	contacts, revocations, err := openTrust(k)
+	p, contacts, revocations, err := k.open(o)
 	if err != nil {
 		k.Close()
 		return nil, err
 	}
-	a := &Agent{opts: o, log: o.Logger, keys: k, trust: contacts, revocations: revocations, joining: make(chan struct{}, 1), done: make(chan struct{})}
+	a := &Agent{opts: o, log: o.Logger, keys: k, person: p, trust: contacts, revocations: revocations, joining: make(chan struct{}, 1), done: make(chan struct{})}
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	a.tasks, a.closer = task.New(a.panicked), task.New(a.panicked)
 	a.policy = trust.NewPolicy(a.trust, o.AcceptFrom)
@@ -105,9 +107,6 @@ func (a *Agent) AgentID() AgentID { return a.keys.agent.Public().AgentID() }
 
 // MachineID returns the identity of this installation, which connections authenticate.
 func (a *Agent) MachineID() MachineID { return a.keys.machine.Public().MachineID() }
-
-// UserID returns the person behind the agent, if there is one: false in this version.
-func (a *Agent) UserID() (UserID, bool) { return UserID{}, false }
 
 // Done is closed when the agent is closed and everything of it has ended.
 func (a *Agent) Done() <-chan struct{} { return a.done }

@@ -141,29 +141,3 @@ func (a *Agent) trustChanged(id AgentID) {
 	}
 	a.events.push(Event{Type: ContactChanged, Agent: id})
 }
-
-// Names of files in the identity folder, beside the keys.
-const (
-	contactsFile    = "contacts.json"
-	revocationsFile = "revocations.dat"
-)
-
-// openTrust returns the contacts and revocations of an agent: in its folder, or in memory if it
-// has none. A damaged file is an error and left as it is: to start without it would unblock
-// everyone.
-func openTrust(k *keys) (*trust.Store, *trust.Revocations, error) {
-	if k.dir == nil {
-		contacts := trust.NewStore()
-		return contacts, trust.NewRevocations(contacts), nil
-	}
-	contacts, err := trust.Open(k.dir.File(contactsFile))
-	if err != nil {
-		return nil, nil, err
-	}
-	revocations, err := trust.OpenRevocations(k.dir.File(revocationsFile), contacts)
-	if err != nil {
-		contacts.Close()
-		return nil, nil, err
-	}
-	return contacts, revocations, nil
-}

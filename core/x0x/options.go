@@ -31,6 +31,14 @@ type Options struct {
 	// or public‖secret (1,952 + 4,032 bytes).
 	MachineKey, AgentKey []byte
 
+	// ContactsPath is the file that contacts are kept in, of one agent at a time. "" is
+	// contacts.json in the folder of a persistent identity; without one, contacts live in memory.
+	ContactsPath string
+	// UserKeyPath and UserKey are the key of the person behind the agent, as MachineKeyPath and
+	// MachineKey. There is none unless given: the library never makes one.
+	UserKeyPath string
+	UserKey     []byte
+
 	// NetworkID separates networks: agents of different ones never connect. "" is x0x.prod.
 	NetworkID string
 	// Bind is the UDP "host:port" to listen on; "" is [::]:0, dual stack, or IPv4 where IPv6
@@ -200,6 +208,7 @@ func checkBind(bind string) error {
 type keys struct {
 	dir            *identity.Dir // nil unless persistent
 	machine, agent *identity.Key
+	user           *identity.Key // nil if there is none here
 }
 
 // Close forgets the secrets and unlocks the folder.
@@ -210,10 +219,21 @@ func (k *keys) Close() error {
 	if k.agent != nil {
 		k.agent.Destroy()
 	}
+	if k.user != nil {
+		k.user.Destroy()
+	}
 	if k.dir != nil {
 		return k.dir.Close()
 	}
 	return nil
+}
+
+// file returns the path of a file of the identity folder, "" if there is none.
+func (k *keys) file(name string) string {
+	if k.dir == nil {
+		return ""
+	}
+	return filepath.Join(k.dir.Path(), name)
 }
 
 // loadKeys finds or makes the two keys. For each, the first of these that is given counts:
@@ -258,7 +278,12 @@ func loadKeys(o Options) (k *keys, err error) {
 	if k.machine, err = one(o.MachineKey, o.MachineKeyPath, "machine.key"); err != nil {
 		return k, err
 	}
-	k.agent, err = one(o.AgentKey, o.AgentKeyPath, "agent.key")
+	if k.agent, err = one(o.AgentKey, o.AgentKeyPath, "agent.key"); err != nil {
+		return k, err
+	}
+	if len(o.UserKey) > 0 || o.UserKeyPath != "" {
+		k.user, err = one(o.UserKey, o.UserKeyPath, "")
+	}
 	return k, err
 }
 

@@ -59,7 +59,7 @@ func TestARevocationReachesTheNetwork(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
-func TestContactsSurviveARestart(t *testing.T) {
+func TestAcknowledgedContactsAreOnDisk(t *testing.T) {
 	k := newKit(t)
 	folder := t.TempDir()
 	require.NoError(t, os.Chmod(folder, 0o700))

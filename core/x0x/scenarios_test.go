@@ -41,6 +41,7 @@ func (facade) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 	a, err := x0x.New(x0x.Options{
 		NetworkID: o.NetworkID, RuntimeDir: o.RuntimeDir, Name: o.Name, HomeDir: o.HomeDir, IdentityDir: o.IdentityDir,
 		MachineKeyPath: o.MachineKeyPath, AgentKeyPath: o.AgentKeyPath, MachineKey: o.MachineKey, AgentKey: o.AgentKey,
+		UserKeyPath: o.UserKeyPath, UserKey: o.UserKey, ContactsPath: o.ContactsPath,
 		Bind: o.Bind, Bootstrap: o.Bootstrap, AcceptFrom: level,
 		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
 		InboxMessages: int(o.InboxMessages), InboxBytes: int64(o.InboxBytes), MaxOperations: int(o.MaxOperations), MaxPeers: int(o.MaxPeers),

@@ -2,7 +2,7 @@
 'use strict';
 
 module.exports = Object.freeze({
-  SCHEMA_HASH: '8679bbe76b08f23d',
+  SCHEMA_HASH: 'b755990ae4902a65',
   X0X_ABI_MAJOR: 1,
   X0X_ABI_MINOR: 2,
   X0X_ID_SIZE: 32,

@@ -46,6 +46,20 @@ class AgentBuilder {
     return this.#with('agentKeyPath', path);
   }
 
+  /** The key of the person behind the agent, as withAgentKey. */
+  withUserKey(keyOrPublic, secret = undefined) {
+    return this.#with('userKey', secret === undefined ? keyOrPublic : [keyOrPublic, secret]);
+  }
+
+  withUserKeyPath(path) {
+    return this.#with('userKeyPath', path);
+  }
+
+  /** The file of contacts. */
+  withContactStorePath(path) {
+    return this.#with('contactsPath', path);
+  }
+
   /** A persistent identity: 'alice' is ~/.x0x-alice, 'default' is ~/.x0x. */
   withName(name) {
     return this.#with('name', name);

@@ -36,7 +36,10 @@
     U64(go_memory_limit) \
     U32(active_peers) \
     U32(passive_peers) \
-    I32(max_peers_per_address)
+    I32(max_peers_per_address) \
+    STRING(contacts_path) \
+    STRING(user_key_path) \
+    BYTES(user_key)
 
 /* x0x_sub_options without its size: STRING(field), BYTES(field; its length is field_len), U32, I32, U64. */
 #define X0X_SUB_OPTIONS_FIELDS(STRING, BYTES, U32, I32, U64) \

@@ -237,7 +237,7 @@ test('trust and contacts', async () => {
     assert.ok(contact.agentId.equals(b.agentId) && contact.level === 'trusted' && contact.addedAt > 1.6e12);
     await b.sendDirect(a.agentId, 'from a friend');
     assert.equal((await a.recvDirect()).trustDecision, 'Accept');
-    const changed = new Promise((resolve) => a.once('contactChanged', resolve));
+    const changed = event(a, 'contactChanged');
     a.addContact(b.agentId, 'trusted', 'bea');
     assert.ok((await changed).agentId.equals(b.agentId));
     a.pinMachine(b.agentId, b.machineId);

@@ -62,6 +62,7 @@ class World {
           break;
         case 'machine_key':
         case 'agent_key':
+        case 'user_key':
           options[camel(key)] = payload(value);
           break;
         default:

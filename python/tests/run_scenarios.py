@@ -128,7 +128,7 @@ class Scenario:
                 continue
             if name == "network":
                 options["network_id"] = f"{self.network}.{value}"
-            elif name in ("machine_key", "agent_key"):
+            elif name in ("machine_key", "agent_key", "user_key"):
                 options[name] = payload_of(value)
             elif name == "no_local_discovery":
                 options["local_discovery"] = not value

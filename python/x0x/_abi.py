@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-SCHEMA_HASH: Final = "8679bbe76b08f23d"
+SCHEMA_HASH: Final = "b755990ae4902a65"
 
 X0X_ABI_MAJOR: Final = 1
 X0X_ABI_MINOR: Final = 2
@@ -293,6 +293,10 @@ class x0x_options(ctypes.Structure):
         ("active_peers", ctypes.c_uint32),
         ("passive_peers", ctypes.c_uint32),
         ("max_peers_per_address", ctypes.c_int32),
+        ("contacts_path", ctypes.c_char_p),
+        ("user_key_path", ctypes.c_char_p),
+        ("user_key", ctypes.c_char_p),
+        ("user_key_len", ctypes.c_size_t),
     ]
 
 

@@ -33,6 +33,18 @@ class Builder:
         public and the secret key of 1,952 and 4,032 bytes as two arguments."""
         return self._with(agent_key=keypair if secret_key is None else (keypair, secret_key))
 
+    def with_user_key(self: B, keypair: bytes, secret_key: bytes | None = None) -> B:
+        """The key of the person behind the agent, as with_agent_key."""
+        return self._with(user_key=keypair if secret_key is None else (keypair, secret_key))
+
+    def with_user_key_path(self: B, path: StrPath) -> B:
+        """The key of the person behind the agent in an existing file."""
+        return self._with(user_key_path=path)
+
+    def with_contact_store_path(self: B, path: StrPath) -> B:
+        """The file of contacts."""
+        return self._with(contacts_path=path)
+
     def with_network_id(self: B, network_id: str) -> B:
         return self._with(network_id=network_id)
 

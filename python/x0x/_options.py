@@ -40,6 +40,13 @@ class AgentOptions(TypedDict, total=False):
     machine_key: KeyMaterial
     agent_key: KeyMaterial
     """A 6,000-byte key file image, a 32-byte seed, or (public, secret) of 1,952 and 4,032."""
+    contacts_path: StrPath
+    """The file of contacts, used by one agent at a time. Left out: contacts.json in the
+    identity folder, and in memory without one."""
+    user_key_path: StrPath
+    """An existing key file of the person behind the agent; never made by the library."""
+    user_key: KeyMaterial
+    """The same as bytes."""
     dial_timeout: float
     """One try to one address; 8."""
     send_timeout: float
@@ -83,7 +90,15 @@ class AgentOptions(TypedDict, total=False):
 
 
 _TEXTS = ("name", "network_id", "bind")
-_PATHS = ("home_dir", "identity_dir", "runtime_dir", "machine_key_path", "agent_key_path")
+_PATHS = (
+    "home_dir",
+    "identity_dir",
+    "runtime_dir",
+    "machine_key_path",
+    "agent_key_path",
+    "user_key_path",
+    "contacts_path",
+)
 _TIMES = ("dial_timeout", "send_timeout", "peer_timeout", "session_ttl", "close_grace")
 _COUNTS = {
     "inbox_messages": 32,
@@ -129,7 +144,7 @@ def structs(options: AgentOptions) -> tuple[_abi.x0x_queue_options, _abi.x0x_opt
         elif name == "bootstrap":
             hosts = value if isinstance(value, str) else ",".join(_hosts(value))
             agent.bootstrap = text(name, hosts)
-        elif name in ("machine_key", "agent_key"):
+        elif name in ("machine_key", "agent_key", "user_key"):
             key = _key(name, value)
             setattr(agent, name, key)
             setattr(agent, name + "_len", len(key))

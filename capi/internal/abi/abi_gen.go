@@ -4,7 +4,7 @@
 package abi
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "8679bbe76b08f23d"
+const SchemaHash = "b755990ae4902a65"
 
 const (
 	AbiMajor                      = 1

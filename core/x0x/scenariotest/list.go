@@ -41,6 +41,9 @@ type spec struct {
 	AgentKeyPath     string `json:"agent_key_path"`
 	MachineKey       value  `json:"machine_key"`
 	AgentKey         value  `json:"agent_key"`
+	UserKeyPath      string `json:"user_key_path"`
+	UserKey          value  `json:"user_key"`
+	ContactsPath     string `json:"contacts_path"`
 	DialTimeoutMS    uint32 `json:"dial_timeout_ms"`
 	SendTimeoutMS    uint32 `json:"send_timeout_ms"`
 	PeerTimeoutMS    uint32 `json:"peer_timeout_ms"`

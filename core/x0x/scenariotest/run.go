@@ -175,7 +175,7 @@ func (r *run) open(s *spec) error {
 	ms := func(n uint32) time.Duration { return time.Duration(n) * time.Millisecond }
 	o := Options{
 		NetworkID: r.network, RuntimeDir: r.runtime, AcceptFrom: s.AcceptFrom,
-		MachineKey: s.MachineKey.bytes, AgentKey: s.AgentKey.bytes,
+		MachineKey: s.MachineKey.bytes, AgentKey: s.AgentKey.bytes, UserKey: s.UserKey.bytes,
 		DialTimeout: ms(s.DialTimeoutMS), SendTimeout: ms(s.SendTimeoutMS), PeerTimeout: ms(s.PeerTimeoutMS),
 		SessionTTL: ms(s.SessionTTLMS), CloseGrace: ms(s.CloseGraceMS),
 		InboxMessages: s.InboxMessages, InboxBytes: s.InboxBytes, MaxOperations: s.MaxOperations, MaxPeers: s.MaxPeers,
@@ -191,7 +191,8 @@ func (r *run) open(s *spec) error {
 		to   *string
 	}{
 		{s.Name, &o.Name}, {s.HomeDir, &o.HomeDir}, {s.IdentityDir, &o.IdentityDir}, {s.Bind, &o.Bind},
-		{s.MachineKeyPath, &o.MachineKeyPath}, {s.AgentKeyPath, &o.AgentKeyPath}, {s.Bootstrap, &bootstrap},
+		{s.MachineKeyPath, &o.MachineKeyPath}, {s.AgentKeyPath, &o.AgentKeyPath},
+		{s.UserKeyPath, &o.UserKeyPath}, {s.ContactsPath, &o.ContactsPath}, {s.Bootstrap, &bootstrap},
 	} {
 		text, err := r.text(option.from)
 		if err != nil {

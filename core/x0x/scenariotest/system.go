@@ -23,8 +23,8 @@ type System interface {
 type Options struct {
 	NetworkID, RuntimeDir                                         string
 	Name, HomeDir, IdentityDir                                    string
-	MachineKeyPath, AgentKeyPath                                  string
-	MachineKey, AgentKey                                          []byte
+	MachineKeyPath, AgentKeyPath, UserKeyPath, ContactsPath       string
+	MachineKey, AgentKey, UserKey                                 []byte
 	Bind                                                          string
 	Bootstrap                                                     []string
 	DialTimeout, SendTimeout, PeerTimeout, SessionTTL, CloseGrace time.Duration
