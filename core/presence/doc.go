@@ -20,7 +20,11 @@
 // before, by mean and deviation of their intervals: the idea is that of
 // Jacobson's retransmission timer (RFC 6298) and of accrual detectors
 // (Hayashibara, Défago, Yared, Katayama: The φ accrual failure detector, SRDS
-// 2004), with a bound. [Online] and [Offline] tell transitions, each once.
+// 2004), with a bound. [Online] and [Offline] tell transitions, each once. They
+// tell what this agent sees: an agent that moved away in the overlay, so that
+// nobody near hears it, goes offline here. Whoever must not be lost sight of is
+// watched ([State.Watch]). Silence of a connected agent that owes no beacons, a
+// former neighbour, says nothing.
 //
 // # Hostile input
 //

@@ -105,8 +105,8 @@ func (s *State) handleBeacon(p *peer, body []byte) error {
 	if e.interval != b.interval {
 		e.train, e.arrived = train{}, time.Time{} // of another process, or configured anew
 	}
-	if e.Online && !e.arrived.IsZero() {
-		e.train.add(s.now.Sub(e.arrived))
+	if gap := s.now.Sub(e.arrived); e.Online && !e.arrived.IsZero() && gap < s.cfg.OfflineTimeout {
+		e.train.add(gap) // a longer one was this agent's own pause
 	}
 	e.arrived, e.beacon = s.now, nil
 	if b.visibility == Network {
