@@ -138,9 +138,9 @@ func (c *Conn) Err() error {
 	return wireError("connection", context.Cause(c.quic.Context()))
 }
 
-// closeCode returns the code that the connection ended with, of whichever side,
+// CloseCode returns the code that the connection ended with, of whichever side,
 // or 0 if it was lost.
-func (c *Conn) closeCode() CloseCode {
+func (c *Conn) CloseCode() CloseCode {
 	if app, ok := errors.AsType[*quic.ApplicationError](context.Cause(c.quic.Context())); ok {
 		return CloseCode(app.ErrorCode)
 	}

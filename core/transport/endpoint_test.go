@@ -26,7 +26,7 @@ func TestDialProvesBothEnds(t *testing.T) {
 	ab.Close(CloseGoodbye, "enough")
 	err := waitDone(t, ba)
 	require.Equal(t, wire.KindDisconnected, wire.KindOf(err))
-	require.Equal(t, CloseGoodbye, ba.closeCode())
+	require.Equal(t, CloseGoodbye, ba.CloseCode())
 	require.Equal(t, wire.KindClosed, wire.KindOf(waitDone(t, ab)))
 }
 

@@ -325,7 +325,7 @@ func TestCloseReachesPeersAndIsIdempotent(t *testing.T) {
 	require.NoError(t, a.Close(ctx))
 	require.NoError(t, a.Close(ctx))
 	waitDone(t, ba)
-	require.Equal(t, CloseShutdown, ba.closeCode())
+	require.Equal(t, CloseShutdown, ba.CloseCode())
 	require.Equal(t, wire.KindClosed, wire.KindOf(waitDone(t, ab)))
 	require.Equal(t, wire.KindClosed, wire.KindOf(<-accepting))
 	_, err := a.Dial(ctx, b.Addr(), b.MachineID())

@@ -118,9 +118,9 @@ func (p *Peers) lost(c *Conn, err error, served bool) {
 	// One that dies young would be redialled without a pause, again and again;
 	// unless the peer knows a better one, whose acknowledgement is under way.
 	young := time.Since(c.since) < p.cfg.BackoffMin &&
-		!(c.closeCode() == CloseReplaced && p.flights[pr.machine] != nil)
+		!(c.CloseCode() == CloseReplaced && p.flights[pr.machine] != nil)
 	switch {
-	case p.closing.Err() != nil, c.closeCode().final(), !pr.announced, young:
+	case p.closing.Err() != nil, c.CloseCode().final(), !pr.announced, young:
 		p.disconnected(pr, err)
 	case !pr.redialling:
 		pr.redialling = true

@@ -1,10 +1,8 @@
 package x0x
 
 import (
-	"time"
 	"unicode/utf8"
 
-	"github.com/saorsa-labs/x0x-go/core/presence"
 	"github.com/saorsa-labs/x0x-go/core/trust"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -131,7 +129,7 @@ func (a *Agent) trustChanged(id AgentID) {
 	for seen := a.opinions.Add(1); ; {
 		a.direct.PolicyChanged(id)
 		if n := a.net.Load(); n != nil {
-			n.presence.change(func(s *presence.State, now time.Time) { s.TrustChanged(id, now) })
+			n.presence.trustChanged(id)
 		}
 		now := a.opinions.Load()
 		if now == seen {

@@ -45,7 +45,7 @@ func (h handler) ConnDown(c *transport.Conn, err error) {
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
 		h.net.overlay.peerDown(c.AgentID())
-		h.net.presence.peerDown(c.AgentID(), err)
+		h.net.presence.peerDown(c)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/gossip"
-	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/presence"
+	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/trust"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -47,6 +47,7 @@ type presenceRoom struct {
 	mu    sync.Mutex // guards what follows
 	state *presence.State
 	walks map[uint64]chan []PresenceEntry
+	asked map[AgentID]struct{} // by WatchPresence
 }
 
 func newPresenceRoom(n *network) *presenceRoom {
@@ -54,7 +55,7 @@ func newPresenceRoom(n *network) *presenceRoom {
 	r := &presenceRoom{
 		agent: a, net: n,
 		slots: make(chan struct{}, presenceDials), wake: make(chan struct{}, 1),
-		walks: make(map[uint64]chan []PresenceEntry),
+		walks: make(map[uint64]chan []PresenceEntry), asked: make(map[AgentID]struct{}),
 	}
 	r.state = presence.New(presence.Config{
 		Key: a.keys.agent, Machine: a.MachineID(), Visibility: a.opts.Visibility,
@@ -65,8 +66,8 @@ func newPresenceRoom(n *network) *presenceRoom {
 			return deliver
 		},
 		PublicKey: func(id AgentID) ([]byte, bool) {
-			if key, ok := identity.LookupPublicKey(id); ok {
-				return key.Bytes(), true
+			if c := a.links.conn(id); c != nil {
+				return c.AgentKey().Bytes(), true
 			}
 			return nil, false
 		},
@@ -150,9 +151,33 @@ func (r *presenceRoom) peerUp(id AgentID, m MachineID) {
 	r.change(func(s *presence.State, now time.Time) { s.PeerUp(id, m, now) })
 }
 
-func (r *presenceRoom) peerDown(id AgentID, err error) {
-	closed := wire.KindOf(err) == wire.KindClosed
-	r.change(func(s *presence.State, now time.Time) { s.PeerDown(id, closed, now) })
+// peerDown tells that a connection is gone. That a peer wanted no more of it says nothing about
+// whether the peer is online; that it was lost, or the peer's process ends, does.
+func (r *presenceRoom) peerDown(c *transport.Conn) {
+	closed := c.CloseCode() == transport.CloseGoodbye
+	r.change(func(s *presence.State, now time.Time) { s.PeerDown(c.AgentID(), closed, now) })
+}
+
+// watchContacts has every contact watched, wherever it is.
+func (r *presenceRoom) watchContacts() {
+	for _, c := range r.agent.trust.List() {
+		r.trustChanged(c.AgentID)
+	}
+}
+
+// trustChanged carries a change of the contacts to whom is watched.
+func (r *presenceRoom) trustChanged(id AgentID) {
+	r.change(func(s *presence.State, now time.Time) {
+		s.TrustChanged(id, now)
+		switch _, asked := r.asked[id]; {
+		case r.agent.trust.Trust(id) < TrustKnown && !asked:
+			s.Unwatch(id, now)
+		case r.agent.trust.Trust(id) >= TrustKnown:
+			if err := s.Watch(id, now); err != nil {
+				r.agent.log.Warn("contact not watched", "agent", id.Short(), "error", err)
+			}
+		}
+	})
 }
 
 func (r *presenceRoom) stats() presence.Stats {
@@ -203,17 +228,26 @@ func (a *Agent) WatchPresence(id AgentID) error {
 	if err != nil {
 		return err
 	}
-	n.presence.change(func(s *presence.State, now time.Time) { err = s.Watch(id, now) })
+	n.presence.change(func(s *presence.State, now time.Time) {
+		if err = s.Watch(id, now); err == nil {
+			n.presence.asked[id] = struct{}{}
+		}
+	})
 	return err
 }
 
-// UnwatchPresence ends WatchPresence.
+// UnwatchPresence ends WatchPresence. A contact stays watched.
 func (a *Agent) UnwatchPresence(id AgentID) error {
 	n, err := a.current("unwatch presence")
 	if err != nil {
 		return err
 	}
-	n.presence.change(func(s *presence.State, now time.Time) { s.Unwatch(id, now) })
+	n.presence.change(func(s *presence.State, now time.Time) {
+		delete(n.presence.asked, id)
+		if a.trust.Trust(id) < TrustKnown {
+			s.Unwatch(id, now)
+		}
+	})
 	return nil
 }
 

@@ -85,6 +85,16 @@ func (t *topicLinks) down(conn *transport.Conn) bool {
 	return true
 }
 
+// conn returns the connection to a peer, or nil.
+func (t *topicLinks) conn(id AgentID) *transport.Conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if l := t.links[id]; l != nil {
+		return l.conn
+	}
+	return nil
+}
+
 // rtt returns the round-trip time to a peer, 0 if it is not known.
 func (t *topicLinks) rtt(id AgentID) time.Duration {
 	t.mu.Lock()
