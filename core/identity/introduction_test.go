@@ -89,7 +89,11 @@ func TestIntroductionJSON(t *testing.T) {
 
 func TestIntroductionIsForOneAskerAndADay(t *testing.T) {
 	n := testIntroduction(t, ForKnown)
-	requireRefused(t, ErrWrongSigner, n.Verify(testKey(t, 9).Public().AgentID(), testNow))
+	third := testKey(t, 9).Public().AgentID()
+	requireRefused(t, ErrWrongSigner, n.Verify(third, testNow))
+	readdressed := *n
+	readdressed.To = third
+	requireRefused(t, ErrSignature, readdressed.Verify(third, testNow))
 	require.NoError(t, n.Verify(n.To, n.IssuedAt.Add(-MaxClockSkew)))
 	requireRefused(t, ErrFutureDated, n.Verify(n.To, n.IssuedAt.Add(-MaxClockSkew-time.Second)))
 	require.NoError(t, n.Verify(n.To, n.ExpiresAt.Add(-1)))
