@@ -299,6 +299,42 @@ func (v view) EvaluateTrust(id, machine scenariotest.ID) (string, error) {
 	return d.String(), err
 }
 
+func (v view) Sign(context string, payload []byte) ([]byte, error) { return v.a.Sign(context, payload) }
+func (v view) Verify(id scenariotest.ID, context string, payload, signature []byte) error {
+	return v.a.Verify(ID(id), context, payload, signature)
+}
+func (v view) IdentityWords(id scenariotest.ID) (string, error) { return v.a.IdentityWords(ID(id)) }
+
+func (v view) Card(name string, user, consent bool) (string, error) {
+	return v.a.Card(CardOptions{DisplayName: name, IncludeUser: user, HumanConsent: consent,
+		Groups: []Named{{"g", "i"}}, Stores: []Named{{"s", "t"}}})
+}
+
+func (v view) ImportCard(link, name string) (scenariotest.Imported, error) {
+	level := TrustLevel(TrustKnown)
+	if name != "" {
+		var err error
+		if level, err = ParseTrustLevel(name); err != nil {
+			return scenariotest.Imported{}, err
+		}
+	}
+	c, err := v.a.ImportCard(link, level)
+	return scenariotest.Imported{Agent: scenariotest.ID(c.Agent), Added: c.Added, Level: c.Level.String(), DisplayName: c.DisplayName,
+		User: c.User != (ID{}), Addresses: len(c.Addresses), Groups: len(c.Groups), Stores: len(c.Stores)}, err
+}
+
+func (v view) HasCertificate() (bool, error) {
+	c, ok, err := v.a.Certificate()
+	if err != nil {
+		return false, err
+	}
+	user, known, err := v.a.UserID()
+	if err == nil && (known != ok || user != c.User) {
+		err = errors.New("certificate and user id disagree")
+	}
+	return ok, err
+}
+
 func (v view) SetLabel(id scenariotest.ID, label string) error { return v.a.SetLabel(ID(id), label) }
 func (v view) AddMachine(id, machine scenariotest.ID, label string) error {
 	return v.a.AddMachine(ID(id), ID(machine), label)

@@ -37,7 +37,8 @@
  *           you pass. The library never gives you memory, so there is nothing to free.
  *           A pointer may be NULL exactly where its length is 0 or the text says so.
  * Blocking  Functions whose name ends in _wait block up to their timeout. No other function
- *           blocks: at most it copies, makes a key or reads a key file.
+ *           waits for anybody: at most it copies, makes a key or a signature, or reads or
+ *           writes a small file.
  * Threads   Every function may be called from every thread with an ordinary stack (no
  *           fibers or green threads), concurrently, on the same handle too. Races with
  *           closing resolve to X0X_E_CLOSED. One thread drains a queue at a time.
@@ -472,6 +473,12 @@ enum x0x_method {
     X0X_M_PIN_MACHINE = 123,    /* @now agent (agent_id:id, machine_id:id) -> nil : from now on the agent is accepted from its pinned machines only; X0X_E_LIMIT (64) */
     X0X_M_UNPIN_MACHINE = 124,  /* @now agent (agent_id:id, machine_id:id) -> nil : without pinned machines left the level alone decides */
     X0X_M_EVALUATE_TRUST = 125, /* @now agent (agent_id:id, machine_id:id?) -> (decision:u8) : what would become of a message from there */
+    X0X_M_SIGN = 126,           /* @now agent (context:str, payload:bin) -> (signature:bin) : a statement of the agent that stands alone, see below */
+    X0X_M_VERIFY = 127,         /* @now agent (agent_id:id, context:str, payload:bin, signature:bin) -> nil : X0X_E_AUTH if that agent has not signed this */
+    X0X_M_IDENTITY_WORDS = 128, /* @now agent (id:id) -> (words:str) : four words by which people compare an id aloud; a check aid and no name */
+    X0X_M_CARD = 129,           /* @now agent (display_name:str?, addresses:[str]?, groups:[(name:str, invite_link:str)]?, stores:[(name:str, topic:str)]?, lifetime_s:u32?, include_user:bool?, human_consent:bool?) -> (link:str) : see below */
+    X0X_M_IMPORT_CARD = 130,    /* @now agent (link:str, level:u8?) -> (agent_id:id, added:bool, level:u8, display_name:str, machine_id:id?, user_id:id?, addresses:[str], groups:[(name:str, invite_link:str)], stores:[(name:str, topic:str)], created_s:u64, expires_s:u64) : see below */
+    X0X_M_CERTIFICATE = 131,    /* @now agent () -> (certificate:bin?, user_id:id?, issued_ms:u64, expires_ms:u64) : of the person behind the agent; nil if there is none. With a user key it is renewed in time */
 
     X0X_M_SUBSCRIPTION_INFO = 201, /* @now subscription () -> (topic:str, pending:u64, dropped:u64, delivered:u64) */
     X0X_M_INBOX_INFO = 202,     /* @now inbox () -> (pending:u64, bytes:u64) */
@@ -506,6 +513,21 @@ enum x0x_method {
  *     otherwise                                  X0X_DECISION_UNKNOWN
  *
  * Topic messages do not prove the machine they come from: for them the level alone counts.
+ *
+ * X0X_M_SIGN signs for a purpose of yours, which the context names: 1 to 255 bytes of UTF-8,
+ * such as "example.org/vote/v1". A signature under one context does not hold under another, and
+ * none can pass for a message of x0x. Arguments are at most 1 MiB: sign the hash of what is
+ * longer. X0X_M_VERIFY is X0X_E_CORRUPT or X0X_E_UNSUPPORTED for what is no
+ * signature.
+ *
+ * X0X_M_CARD makes a link "x0x://agent/..." in which the agent describes itself, signed.
+ * Addresses left out are those where it listens now; lifetime_s 0 is 30 days. include_user shows
+ * the person behind the agent to everybody who gets the link: X0X_E_POLICY without
+ * human_consent, X0X_E_NOT_FOUND without a user. X0X_M_IMPORT_CARD verifies one, makes its agent
+ * a contact of this level (left out: known) and name, and remembers the addresses as hints; who
+ * is a contact already stays as it is. X0X_E_AUTH for a card that its agent has not signed or
+ * that has ended, X0X_E_CORRUPT for a damaged one, X0X_E_INVALID_ARGUMENT for another text and
+ * for your own card.
  */
 
 /* ------------------------------------------------------------------------- messages */

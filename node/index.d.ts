@@ -323,6 +323,51 @@ export interface MachineRecord {
   lastSeen: number | undefined;
   pinned: boolean;
 }
+export interface CardGroup {
+  name: string;
+  inviteLink: string;
+}
+export interface CardStore {
+  name: string;
+  topic: string;
+}
+export interface CardOptions {
+  displayName?: string;
+  /** 'IP:port' where to look for the agent; default where it listens now. */
+  addresses?: string[];
+  groups?: CardGroup[];
+  stores?: CardStore[];
+  /** Milliseconds, in effect whole seconds; default 30 days. */
+  lifetime?: number;
+  /** Shows the person behind the agent to everybody who gets the link; needs humanConsent. */
+  includeUser?: boolean;
+  humanConsent?: boolean;
+}
+/** A card that its agent has signed, and what became of it. */
+export interface ImportedCard {
+  agentId: AgentId;
+  /** Its agent was no contact and is one now. */
+  added: boolean;
+  /** What you think of it now. */
+  level: TrustLevel;
+  displayName: string;
+  machineId: MachineId | undefined;
+  /** The person behind the agent, where the card shows it: proven by a certificate. */
+  userId: UserId | undefined;
+  addresses: string[];
+  groups: CardGroup[];
+  stores: CardStore[];
+  createdAt: number;
+  expiresAt: number;
+}
+/** The word of a person that an agent is theirs, for a time. */
+export interface Certificate {
+  userId: UserId;
+  issuedAt: number;
+  expiresAt: number;
+  /** Its binary form. */
+  bytes: Buffer;
+}
 export interface SubscriptionInfo {
   topic: string;
   pending: number;
@@ -480,6 +525,19 @@ export class Agent implements AsyncDisposable {
   identity(): Identity;
   /** The machine id as hex. */
   peerId(): string;
+
+  /** Four words by which two people can compare an id (this agent's) aloud: a check aid, no name. */
+  identityWords(id?: AgentIdLike | MachineId | UserId): string;
+  /** Of the person behind this agent; undefined if there is none. */
+  certificate(): Certificate | undefined;
+  /** Signs for a purpose of yours, which context names; payloads are somewhat under 1 MiB. */
+  sign(context: string, payload: Payload): Buffer;
+  /** @throws X0XError X0X_E_AUTH if that agent has not signed this under this context */
+  verify(agentId: AgentIdLike, context: string, payload: Payload, signature: Uint8Array): void;
+  /** A signed link 'x0x://agent/…' in which this agent describes itself. */
+  card(options?: CardOptions): string;
+  /** Verifies a card and makes its agent a contact; who is one already stays as it is. */
+  importCard(link: string, trustLevel?: TrustLevel): ImportedCard;
 
   /** Listens and finds others; returns after one pass, also if alone. Idempotent. */
   joinNetwork(options?: CallOptions): Promise<void>;

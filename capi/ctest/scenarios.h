@@ -75,7 +75,7 @@ struct field {
 };
 
 struct result {
-    struct field fields[6];
+    struct field fields[8];
     int count;
 };
 
@@ -97,6 +97,12 @@ struct run {
         struct result result;
     } saved[MOST_SAVED];
     int saved_count;
+
+    struct {
+        const char *name;
+        struct bytes b;
+    } texts[MOST_SAVED]; /* signatures and links that steps keep by name */
+    int text_count;
 
     uint64_t deadline; /* of the step */
     x0x_err err;       /* of the last call that took one */

@@ -681,6 +681,180 @@ static int32_t c_wait_link(struct run *r, struct actor *a, const json *x, struct
     }
 }
 
+/* ---------------------------------------------------------------- identity */
+
+/* Room for arguments that may be long. */
+static x0x_writer long_arguments(struct run *r, uint32_t n)
+{
+    const size_t cap = 1 << 17;
+    x0x_writer w = x0x_writer_init(keep(r, cap), cap);
+    x0x_write_array(&w, n);
+    return w;
+}
+
+/* Keeps a signature or a link under the name that a step gives it. */
+static void keep_text(struct run *r, const json *x, const void *p, size_t n)
+{
+    if (r->text_count == (int)(sizeof r->texts / sizeof *r->texts))
+        fail(r, "too many signatures and links");
+    char *copy = keep(r, n + 1);
+    memcpy(copy, p, n);
+    r->texts[r->text_count].name = value_text(r, json_get(x, "as"));
+    r->texts[r->text_count++].b = (struct bytes){copy, n};
+}
+
+/* What a step has kept under this name, or else the text itself. */
+static struct bytes kept_or(struct run *r, const json *v)
+{
+    struct bytes name = value_bytes(r, v);
+    for (int i = 0; i < r->text_count; i++)
+        if (r->texts[i].name != NULL && strlen(r->texts[i].name) == name.n && memcmp(r->texts[i].name, name.p, name.n) == 0)
+            return r->texts[i].b;
+    return name;
+}
+
+static void write_text(x0x_writer *w, struct bytes b) { x0x_write_str(w, b.p, b.n); }
+
+static int32_t c_sign(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    x0x_reader m;
+    size_t n;
+    struct bytes payload = value_bytes(r, json_get(x, "payload"));
+    x0x_writer w = long_arguments(r, 2);
+    write_text(&w, value_bytes(r, json_get(x, "context")));
+    x0x_write_bin(&w, payload.p, payload.n);
+    int32_t s = ask(r, a->agent.handle, X0X_M_SIGN, &w, &m);
+    if (s != X0X_OK)
+        return s;
+    x0x_read_array(&m);
+    const void *signature = x0x_read_bin(&m, &n);
+    complete(r, &m);
+    keep_text(r, x, signature, n);
+    add_number(out, "size", n);
+    return X0X_OK;
+}
+
+static int32_t c_verify(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    uint8_t id[X0X_ID_SIZE];
+    struct bytes payload = value_bytes(r, json_get(x, "payload")), signature = kept_or(r, json_get(x, "signature"));
+    value_id(r, json_get(x, "agent"), id);
+    x0x_writer w = long_arguments(r, 4);
+    x0x_write_bin(&w, id, sizeof id);
+    write_text(&w, value_bytes(r, json_get(x, "context")));
+    x0x_write_bin(&w, payload.p, payload.n);
+    x0x_write_bin(&w, signature.p, signature.n);
+    return ask(r, a->agent.handle, X0X_M_VERIFY, &w, NULL);
+}
+
+static int32_t c_identity_words(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    x0x_reader m;
+    uint8_t id[X0X_ID_SIZE];
+    value_id(r, json_get(x, "agent"), id);
+    x0x_writer w = long_arguments(r, 1);
+    x0x_write_bin(&w, id, sizeof id);
+    int32_t s = ask(r, a->agent.handle, X0X_M_IDENTITY_WORDS, &w, &m);
+    if (s != X0X_OK)
+        return s;
+    x0x_read_array(&m);
+    add_word(out, "words", read_text(r, &m));
+    return complete(r, &m);
+}
+
+/* A list of one pair of texts. */
+static void write_pair(x0x_writer *w, const char *name, const char *value)
+{
+    x0x_write_array(w, 1);
+    x0x_write_array(w, 2);
+    x0x_write_str(w, name, strlen(name));
+    x0x_write_str(w, value, strlen(value));
+}
+
+static int32_t c_card(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    x0x_reader m;
+    size_t n;
+    x0x_writer w = long_arguments(r, 7);
+    write_text(&w, value_bytes(r, json_get(x, "display_name")));
+    x0x_write_nil(&w); /* the addresses where it listens */
+    write_pair(&w, "g", "i");
+    write_pair(&w, "s", "t");
+    x0x_write_uint(&w, 0);
+    x0x_write_bool(&w, get_bool(r, x, "include_user", 0));
+    x0x_write_bool(&w, get_bool(r, x, "human_consent", 0));
+    int32_t s = ask(r, a->agent.handle, X0X_M_CARD, &w, &m);
+    if (s != X0X_OK)
+        return s;
+    x0x_read_array(&m);
+    const char *link = x0x_read_str(&m, &n);
+    complete(r, &m);
+    keep_text(r, x, link, n);
+    return X0X_OK;
+}
+
+static uint64_t skip_list(x0x_reader *m)
+{
+    uint64_t n = x0x_read_array(m);
+    for (uint64_t i = 0; i < n && !m->failed; i++)
+        x0x_read_skip(m);
+    return n;
+}
+
+static int32_t c_import_card(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    x0x_reader m;
+    const json *level = json_get(x, "level");
+    x0x_writer w = long_arguments(r, level ? 2 : 1);
+    write_text(&w, kept_or(r, json_get(x, "link")));
+    if (level)
+        x0x_write_uint(&w, (uint64_t)level_of(r, level));
+    int32_t s = ask(r, a->agent.handle, X0X_M_IMPORT_CARD, &w, &m);
+    if (s != X0X_OK)
+        return s;
+    x0x_read_array(&m);
+    add_id(out, "agent", &m);
+    add_bool(out, "added", x0x_read_bool(&m));
+    uint64_t now = x0x_read_uint(&m);
+    add_word(out, "level", NAME_OF(level_names, now));
+    add_word(out, "display_name", read_text(r, &m));
+    x0x_read_skip(&m); /* machine_id */
+    int nobody = x0x_read_nil(&m);
+    if (!nobody)
+        x0x_read_skip(&m);
+    add_bool(out, "user", !nobody);
+    add_number(out, "addresses", skip_list(&m));
+    add_number(out, "groups", skip_list(&m));
+    add_number(out, "stores", skip_list(&m));
+    x0x_read_uint(&m); /* created_s */
+    x0x_read_uint(&m); /* expires_s */
+    if (!x0x_reader_done(&m))
+        fail(r, "more than a card");
+    return complete(r, &m);
+}
+
+/* Whether there is a certificate, and that it and the identity agree about it. */
+static int32_t c_certificate(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)x;
+    x0x_reader c, i;
+    uint8_t id[X0X_ID_SIZE];
+    int32_t s = ask(r, a->agent.handle, X0X_M_CERTIFICATE, NULL, &c);
+    if (s != X0X_OK || (s = ask(r, a->agent.handle, X0X_M_IDENTITY, NULL, &i)) != X0X_OK)
+        return s;
+    x0x_read_array(&c);
+    x0x_read_array(&i);
+    read_id(&i, id);
+    read_id(&i, id);
+    int exists = !x0x_read_nil(&c);
+    if (exists == x0x_read_nil(&i))
+        fail(r, "certificate and user id disagree");
+    add_bool(out, "exists", exists);
+    return X0X_OK;
+}
+
 /* ---------------------------------------------------------------- trust, events, counters */
 
 static int32_t c_set_trust(struct run *r, struct actor *a, const json *x, struct result *out)
@@ -965,6 +1139,12 @@ static const struct {
     {"set_trust", c_set_trust, " agent level "},
     {"trust", c_trust, " agent "},
     {"contacts", c_contacts, ""},
+    {"sign", c_sign, " context payload as "},
+    {"verify", c_verify, " agent context payload signature "},
+    {"identity_words", c_identity_words, " agent "},
+    {"card", c_card, " display_name include_user human_consent as "},
+    {"import_card", c_import_card, " link level "},
+    {"certificate", c_certificate, ""},
     {"contact", c_contact, " agent "},
     {"add_contact", c_add_contact, " agent level label "},
     {"remove_contact", c_remove_contact, " agent "},

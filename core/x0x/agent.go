@@ -33,6 +33,7 @@ type Agent struct {
 	log         *slog.Logger
 	keys        *keys
 	person      *person
+	hints       cardHints
 	trust       *trust.Store
 	revocations *trust.Revocations
 	policy      *trust.Policy

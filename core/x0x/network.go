@@ -108,6 +108,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 		n.registry.Watch(n.newcomer)
 	}
 	a.net.Store(n) // from here on others use it, and none of its fields changes
+	a.hints.give(n)
 	n.presence.watchContacts()
 	n.look(pass)
 	n.tasks.Go("look again", n.lookLoop)

@@ -309,6 +309,51 @@ func (v *agent) EvaluateTrust(id, machine scenariotest.ID) (string, error) {
 	return v.a.EvaluateTrust(x0x.AgentID(id), x0x.MachineID(machine)).String(), nil
 }
 
+func (v *agent) Sign(context string, payload []byte) ([]byte, error) {
+	return v.a.Sign(context, payload)
+}
+
+func (v *agent) Verify(id scenariotest.ID, context string, payload, signature []byte) error {
+	return x0x.Verify(x0x.AgentID(id), context, payload, signature)
+}
+
+func (v *agent) IdentityWords(id scenariotest.ID) (string, error) {
+	return x0x.IdentityWords(x0x.AgentID(id)), nil
+}
+
+func (v *agent) Card(name string, user, consent bool) (string, error) {
+	c, err := v.a.Card(x0x.CardOptions{DisplayName: name, IncludeUser: user, HumanConsent: consent,
+		Groups: []x0x.CardGroup{{Name: "g", InviteLink: "i"}}, Stores: []x0x.CardStore{{Name: "s", Topic: "t"}}})
+	if err != nil {
+		return "", err
+	}
+	return c.Link(), nil
+}
+
+func (v *agent) ImportCard(link, name string) (scenariotest.Imported, error) {
+	level := x0x.TrustKnown
+	if name != "" {
+		if err := level.UnmarshalText([]byte(name)); err != nil {
+			return scenariotest.Imported{}, err
+		}
+	}
+	c, err := v.a.ImportCard(link, level)
+	if err != nil {
+		return scenariotest.Imported{}, err
+	}
+	return scenariotest.Imported{Agent: scenariotest.ID(c.AgentID), Added: c.Added, Level: c.Level.String(), DisplayName: c.DisplayName,
+		User: !c.UserID.IsZero(), Addresses: len(c.Addresses), Groups: len(c.Groups), Stores: len(c.Stores)}, nil
+}
+
+func (v *agent) HasCertificate() (bool, error) {
+	c, err := v.a.Certificate()
+	user, ok := v.a.UserID()
+	if err == nil && (c != nil) != ok || ok && c.UserID() != user {
+		return false, errors.New("certificate and user id disagree")
+	}
+	return c != nil, err
+}
+
 func (v *agent) SetEvents(mask uint32) error {
 	v.a.SetEventMask(x0x.EventMask(mask))
 	return nil

@@ -13,6 +13,7 @@ const { Id, AgentId, MachineId, UserId } = require('./ids.js');
 const { X0XError, invalid } = require('./errors.js');
 const { OUTCOMES, TRUST_LEVELS, TRUST_DECISIONS, IDENTITY_TYPES } = require('./message.js');
 const { contactOf } = require('./contact.js');
+const { cardArgs, importedOf, certificateOf } = require('./card.js');
 const { TopicMesh, TOPIC_PRIORITIES } = require('./mesh.js');
 const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, countOf, wordOf, labelOf, kind } = require('./check.js');
 
@@ -98,6 +99,62 @@ class Agent {
   /** The machine id as 64 hex digits. */
   peerId() {
     return this.#identity.machineId.toString();
+  }
+
+  /**
+   * Four words by which two people can compare an id (this agent's) aloud. A check aid and no
+   * name: never look anything up by them.
+   */
+  identityWords(id = this.agentId) {
+    const bytes = id instanceof Id ? Id.raw(id) : idBytes(AgentId, id);
+    return this.#core.callNow(abi.X0X_M_IDENTITY_WORDS, [bytes])[0];
+  }
+
+  /**
+   * { userId, issuedAt, expiresAt, bytes }, by which the person behind this agent says that it
+   * is theirs; undefined if there is none. With the option userKey it is issued when the agent
+   * is made, and renewed in time.
+   */
+  certificate() {
+    return certificateOf(this.#core.callNow(abi.X0X_M_CERTIFICATE));
+  }
+
+  /**
+   * Signs in the name of this agent for a purpose of yours, which context names (1 to 255
+   * bytes, such as 'example.org/vote/v1'). A signature under one context does not hold under
+   * another. Payloads are somewhat under 1 MiB: sign the hash of what is longer.
+   */
+  sign(context, payload) {
+    const args = [labelOf(context, 'context'), payloadOf(payload)];
+    return Buffer.from(this.#core.callNow(abi.X0X_M_SIGN, args, 'Failed to sign')[0]);
+  }
+
+  /**
+   * Returns if that agent has signed this under this context, and throws otherwise: X0X_E_AUTH,
+   * or X0X_E_CORRUPT and X0X_E_UNSUPPORTED for what is no signature.
+   */
+  verify(agentId, context, payload, signature) {
+    const args = [idBytes(AgentId, agentId), labelOf(context, 'context'), payloadOf(payload), payloadOf(signature)];
+    this.#core.callNow(abi.X0X_M_VERIFY, args, 'Failed to verify');
+  }
+
+  /**
+   * A link 'x0x://agent/…' in which this agent describes itself, signed, to pass on. Options:
+   * displayName, addresses (where it listens now), groups [{ name, inviteLink }], stores
+   * [{ name, topic }], lifetime (30 days), and includeUser, which shows the person behind the
+   * agent to everybody who gets the link and throws without humanConsent: true.
+   */
+  card(options = undefined) {
+    return this.#core.callNow(abi.X0X_M_CARD, cardArgs(optionsOf(options)), 'Failed to make a card')[0];
+  }
+
+  /**
+   * Verifies a card, makes its agent a contact of this level and of the name on the card, and
+   * remembers where to find it. Who is a contact already stays as it is.
+   */
+  importCard(link, trustLevel = 'known') {
+    const args = [labelOf(link, 'link'), wordOf(trustLevel, TRUST_LEVELS, 'trustLevel')];
+    return importedOf(this.#core.callNow(abi.X0X_M_IMPORT_CARD, args, 'Failed to import a card'));
   }
 
   // ------------------------------------------------------------------ network

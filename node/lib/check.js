@@ -81,9 +81,9 @@ function wordOf(word, words, what) {
   return at;
 }
 
-/** A name of a contact or machine; the library knows how long it may be. */
-function labelOf(label) {
-  if (typeof label !== 'string') throw invalid(TypeError, `label must be a string, got ${kind(label)}`);
+/** A name of a contact or the like; the library knows how long it may be. */
+function labelOf(label, what = 'label') {
+  if (typeof label !== 'string') throw invalid(TypeError, `${what} must be a string, got ${kind(label)}`);
   return label;
 }
 

@@ -260,6 +260,38 @@ test('trust and contacts', async () => {
   });
 });
 
+test('statements, cards, the person behind an agent', async () => {
+  await inPair(async (a, b) => {
+    const signature = a.sign('test/v1', 'x');
+    b.verify(a.agentId, 'test/v1', Buffer.from('x'), signature);
+    assert.throws(() => b.verify(b.agentId, 'test/v1', 'x', signature), { code: 'X0X_E_AUTH' });
+    assert.throws(() => a.sign('', 'x'), { code: 'X0X_E_INVALID_ARGUMENT' });
+    assert.throws(() => a.sign(5, 'x'), TypeError);
+    assert.equal(a.identityWords().split(' ').length, 4);
+    assert.equal(b.identityWords(a.agentId.toString()), a.identityWords());
+    const certificate = a.certificate();
+    assert.ok(certificate.userId.equals(a.userId) && certificate.issuedAt < certificate.expiresAt);
+    assert.ok(Buffer.isBuffer(certificate.bytes));
+    assert.equal(b.certificate(), undefined);
+
+    const link = a.card({ displayName: 'Ada', addresses: ['192.0.2.1:9'], groups: [{ name: 'g', inviteLink: 'i' }], lifetime: 60_000 });
+    assert.throws(() => a.importCard(link), { code: 'X0X_E_INVALID_ARGUMENT' });
+    const card = b.importCard(link, 'trusted');
+    assert.ok(card.agentId.equals(a.agentId) && card.machineId.equals(a.machineId));
+    assert.deepEqual([card.added, card.level, card.displayName, card.userId], [true, 'trusted', 'Ada', undefined]);
+    assert.deepEqual([card.addresses, card.groups, card.stores], [['192.0.2.1:9'], [{ name: 'g', inviteLink: 'i' }], []]);
+    assert.equal(card.expiresAt, card.createdAt + 60_000);
+    b.block(a.agentId);
+    const again = b.importCard(a.card(), 'trusted');
+    assert.deepEqual([again.added, again.level], [false, 'blocked']);
+    assert.throws(() => a.card({ includeUser: true }), { code: 'X0X_E_POLICY' });
+    assert.ok(b.importCard(a.card({ includeUser: true, humanConsent: true })).userId.equals(a.userId));
+    assert.throws(() => b.card({ includeUser: true, humanConsent: true }), { code: 'X0X_E_NOT_FOUND' });
+    assert.throws(() => a.card({ groups: ['g'] }), TypeError);
+    assert.throws(() => a.card({ addresses: ['here'] }), { code: 'X0X_E_INVALID_ARGUMENT' });
+  }, { userKey: Buffer.alloc(32, 'u') });
+});
+
 test('events: payloads, chaining, stop, once, off', async () => {
   await inNetwork(async (open) => {
     const a = open();

@@ -37,6 +37,7 @@ class World {
     this.subs = {};
     this.events = {};
     this.saved = {};
+    this.kept = new Map(); // signatures and links by the names that steps give
   }
 
   agent(name) {
@@ -166,6 +167,34 @@ class World {
       case 'set_trust': return a.setTrust(this.id(args.agent), args.level);
       case 'trust': return { level: a.trust(this.id(args.agent)) };
       case 'contacts': return { count: a.contacts().length };
+      case 'sign': {
+        const signature = a.sign(args.context, payload(args.payload));
+        this.kept.set(args.as, signature);
+        return { size: signature.length };
+      }
+      case 'verify': {
+        const signature = this.kept.get(args.signature) ?? Buffer.from(args.signature);
+        return a.verify(this.id(args.agent), args.context, payload(args.payload), signature);
+      }
+      case 'identity_words': return { words: a.identityWords(this.id(args.agent)) };
+      case 'card': {
+        const { display_name: displayName, include_user: includeUser, human_consent: humanConsent } = args;
+        const groups = [{ name: 'g', inviteLink: 'i' }];
+        const stores = [{ name: 's', topic: 't' }];
+        this.kept.set(args.as, a.card({ displayName, includeUser, humanConsent, groups, stores }));
+        return undefined;
+      }
+      case 'import_card': {
+        const card = a.importCard(this.kept.get(args.link) ?? args.link, args.level);
+        const { added, level, displayName: display_name, userId, addresses, groups, stores } = card;
+        const counts = { addresses: addresses.length, groups: groups.length, stores: stores.length };
+        return { agent: card.agentId.toString(), added, level, display_name, user: userId !== undefined, ...counts };
+      }
+      case 'certificate': {
+        const certificate = a.certificate();
+        assert.equal(certificate?.userId.toString(), a.userId?.toString());
+        return { exists: certificate !== undefined };
+      }
       case 'contact': {
         const contact = a.contact(this.id(args.agent));
         if (contact === undefined) return { exists: false };

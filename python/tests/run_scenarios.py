@@ -94,6 +94,7 @@ class Scenario:
         self.network = f"x0x.scenario.{uuid.uuid4()}"
         self.actors: dict[str, Actor] = {}
         self.vars: dict[str, dict[str, Any]] = {}
+        self.kept: dict[str, Any] = {}  # signatures and links by the names that steps give
 
     async def run(self) -> None:
         (self.folder / "run").mkdir(mode=0o700)
@@ -345,6 +346,49 @@ class Scenario:
 
     async def do_contacts(self, a: Actor, args: Any, timeout: float) -> Any:
         return {"count": len(a.up.contacts())}
+
+    async def do_sign(self, a: Actor, args: Any, timeout: float) -> Any:
+        signature = a.up.sign(args["context"], payload_of(args["payload"]))
+        self.kept[args["as"]] = signature
+        return {"size": len(signature)}
+
+    async def do_verify(self, a: Actor, args: Any, timeout: float) -> None:
+        signature = self.kept.get(args["signature"], args["signature"].encode())
+        a.up.verify(
+            self.value(args["agent"]), args["context"], payload_of(args["payload"]), signature
+        )
+
+    async def do_identity_words(self, a: Actor, args: Any, timeout: float) -> Any:
+        return {"words": a.up.identity_words(self.value(args["agent"]))}
+
+    async def do_card(self, a: Actor, args: Any, timeout: float) -> None:
+        self.kept[args["as"]] = a.up.card(
+            args.get("display_name", ""),
+            groups=[("g", "i")],
+            stores=[x0x.CardStore("s", "t")],
+            include_user=args.get("include_user", False),
+            human_consent=args.get("human_consent", False),
+        )
+
+    async def do_import_card(self, a: Actor, args: Any, timeout: float) -> Any:
+        link = self.kept.get(args["link"], args["link"])
+        card = a.up.import_card(link, args.get("level", "known"))
+        return {
+            "agent": bytes(card.agent_id),
+            "added": card.added,
+            "level": str(card.trust_level),
+            "display_name": card.display_name,
+            "user": card.user_id is not None,
+            "addresses": len(card.addresses),
+            "groups": len(card.groups),
+            "stores": len(card.stores),
+        }
+
+    async def do_certificate(self, a: Actor, args: Any, timeout: float) -> Any:
+        certificate = a.up.certificate()
+        if (certificate and certificate.user_id) != a.up.user_id:
+            raise Failure("certificate and user id disagree")
+        return {"exists": certificate is not None}
 
     async def do_contact(self, a: Actor, args: Any, timeout: float) -> Any:
         contact = a.up.contact(self.value(args["agent"]))

@@ -280,7 +280,7 @@ def test_random_arguments_never_do_worse_than_raise(where: dict[str, Any]) -> No
                 "is_agent_connected", "on", "off", "recv_direct", "recv_direct_many",
                 "set_topic_priority", "add_contact", "contact", "set_label", "set_identity_type",
                 "machines", "add_machine", "remove_machine", "pin_machine", "unpin_machine",
-                "evaluate_trust",
+                "evaluate_trust", "sign", "verify", "card", "import_card", "identity_words",
             ]  # fmt: skip
             for _ in range(1500):
                 name = rng.choice(names)
@@ -604,6 +604,56 @@ def test_large_bodies_come_whole_and_in_place(where: dict[str, Any]) -> None:
             await sending
             with pytest.raises(ValueError):
                 await a.send_direct(b.agent_id, bytes((16 << 20) + 1))
+
+    run(main())
+
+
+def test_signing_and_cards(where: dict[str, Any], tmp_path: Path) -> None:
+    async def main() -> None:
+        options = {**where, "name": "ada", "home_dir": tmp_path}
+        async with Agent(**options, user_key=b"u" * 32) as a, Agent(**where) as b:
+            signature = a.sign("test/v1", bytearray(b"x"))
+            b.verify(a.agent_id, "test/v1", b"x", signature)
+            with pytest.raises(x0x.AuthError):
+                b.verify(b.agent_id, "test/v1", b"x", signature)
+            with pytest.raises(x0x.InvalidArgumentError):
+                a.sign("", b"x")
+            with pytest.raises(TypeError):
+                a.sign("test/v1", "x")  # type: ignore[arg-type]
+            assert len(a.identity_words().split()) == 4
+            assert b.identity_words(a.agent_id) == a.identity_words()
+            certificate = a.certificate()
+            assert certificate is not None and certificate.user_id == a.user_id
+            assert certificate.issued_ms < certificate.expires_ms and certificate.data
+            assert b.certificate() is None and b.user_id is None
+
+            link = a.card("Ada", addresses=["192.0.2.1:9"], groups=[("g", "i")], lifetime=60)
+            with pytest.raises(x0x.InvalidArgumentError):
+                a.import_card(link)
+            card = b.import_card(link, "trusted")
+            assert (card.agent_id, card.machine_id) == (a.agent_id, a.machine_id)
+            assert card.added and card.trust_level is x0x.TrustLevel.TRUSTED
+            assert card.addresses == ("192.0.2.1:9",) and card.stores == ()
+            assert card.groups[0].invite_link == "i" and card.user_id is None
+            assert card.expires_at == card.created_at + 60
+            b.block(a.agent_id)
+            card = b.import_card(a.card(), "trusted")
+            assert not card.added and card.trust_level is x0x.TrustLevel.BLOCKED
+            with pytest.raises(x0x.PolicyError, match="human_consent"):
+                a.card(include_user=True)
+            shown = b.import_card(a.card(include_user=True, human_consent=True))
+            assert shown.user_id == a.user_id
+            with pytest.raises(x0x.TooLargeError):
+                b.import_card("x0x://agent/" + "A" * 70000)
+            a.block(b.agent_id)
+        contacts = tmp_path / ".x0x-ada" / "contacts.json"
+        async with Agent(**options) as a:
+            assert a.trust(b.agent_id) is x0x.TrustLevel.BLOCKED
+            assert a.user_id == certificate.user_id
+        contacts.write_text("{")
+        with pytest.raises(x0x.CorruptError, match="restore it from a backup"):
+            Agent(**options)
+        assert contacts.read_text() == "{"
 
     run(main())
 

@@ -52,6 +52,9 @@ from ._lib import build_info
 from ._log import bridge_logs
 from ._options import AgentOptions
 from ._types import (
+    CardGroup,
+    CardStore,
+    Certificate,
     ConnectedEvent,
     ConnectOutcome,
     ConnectResult,
@@ -64,6 +67,7 @@ from ._types import (
     Event,
     FatalEvent,
     IdentityType,
+    ImportedCard,
     KnownPeer,
     LaggedEvent,
     MachineRecord,
@@ -92,6 +96,9 @@ __all__ = [
     "BlockedError",
     "BusyError",
     "CancelledError",
+    "CardGroup",
+    "CardStore",
+    "Certificate",
     "ClosedError",
     "ConnectOutcome",
     "ConnectResult",
@@ -109,6 +116,7 @@ __all__ = [
     "FatalEvent",
     "ForkedError",
     "IdentityType",
+    "ImportedCard",
     "InternalError",
     "InvalidArgumentError",
     "IoError",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-SCHEMA_HASH: Final = "b755990ae4902a65"
+SCHEMA_HASH: Final = "369d1c1a72a1f50a"
 
 X0X_ABI_MAJOR: Final = 1
 X0X_ABI_MINOR: Final = 2
@@ -138,6 +138,12 @@ X0X_M_REMOVE_MACHINE: Final = 122
 X0X_M_PIN_MACHINE: Final = 123
 X0X_M_UNPIN_MACHINE: Final = 124
 X0X_M_EVALUATE_TRUST: Final = 125
+X0X_M_SIGN: Final = 126
+X0X_M_VERIFY: Final = 127
+X0X_M_IDENTITY_WORDS: Final = 128
+X0X_M_CARD: Final = 129
+X0X_M_IMPORT_CARD: Final = 130
+X0X_M_CERTIFICATE: Final = 131
 X0X_M_SUBSCRIPTION_INFO: Final = 201
 X0X_M_INBOX_INFO: Final = 202
 X0X_M_TEST_PANIC: Final = 9901
@@ -206,6 +212,12 @@ METHODS: Final[dict[int, tuple[str, bool, str, str, str]]] = {
     123: ("X0X_M_PIN_MACHINE", False, "agent", "agent_id:id, machine_id:id", "nil"),
     124: ("X0X_M_UNPIN_MACHINE", False, "agent", "agent_id:id, machine_id:id", "nil"),
     125: ("X0X_M_EVALUATE_TRUST", False, "agent", "agent_id:id, machine_id:id?", "(decision:u8)"),
+    126: ("X0X_M_SIGN", False, "agent", "context:str, payload:bin", "(signature:bin)"),
+    127: ("X0X_M_VERIFY", False, "agent", "agent_id:id, context:str, payload:bin, signature:bin", "nil"),
+    128: ("X0X_M_IDENTITY_WORDS", False, "agent", "id:id", "(words:str)"),
+    129: ("X0X_M_CARD", False, "agent", "display_name:str?, addresses:[str]?, groups:[(name:str, invite_link:str)]?, stores:[(name:str, topic:str)]?, lifetime_s:u32?, include_user:bool?, human_consent:bool?", "(link:str)"),
+    130: ("X0X_M_IMPORT_CARD", False, "agent", "link:str, level:u8?", "(agent_id:id, added:bool, level:u8, display_name:str, machine_id:id?, user_id:id?, addresses:[str], groups:[(name:str, invite_link:str)], stores:[(name:str, topic:str)], created_s:u64, expires_s:u64)"),
+    131: ("X0X_M_CERTIFICATE", False, "agent", "", "(certificate:bin?, user_id:id?, issued_ms:u64, expires_ms:u64)"),
     201: ("X0X_M_SUBSCRIPTION_INFO", False, "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)"),
     202: ("X0X_M_INBOX_INFO", False, "inbox", "", "(pending:u64, bytes:u64)"),
     9901: ("X0X_M_TEST_PANIC", False, "agent", "", "nil"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -10,8 +11,8 @@ from . import _abi
 from ._core import Core, abandon
 from ._errors import InvalidArgumentError
 from ._feed import TopicFeed
-from ._ids import AgentId, MachineId, UserId
-from ._options import AgentOptions
+from ._ids import AgentId, Id, MachineId, UserId
+from ._options import AgentOptions, count, payload_bytes
 from ._types import (
     DECISIONS,
     IDENTITY_TYPES,
@@ -19,8 +20,10 @@ from ._types import (
     PRIORITIES,
     ConnectOutcome,
     ConnectResult,
+    Certificate,
     Contact,
     IdentityType,
+    ImportedCard,
     KnownPeer,
     MachineRecord,
     PeerInfo,
@@ -30,6 +33,7 @@ from ._types import (
     TrustDecision,
     TrustLevel,
     contact_of,
+    imported_card_of,
     topic_mesh_of,
 )
 
@@ -74,6 +78,85 @@ class BaseAgent:
     @property
     def closed(self) -> bool:
         return self._core.closed
+
+    def identity_words(self, id: Id | str | bytes | None = None) -> str:
+        """Four words by which two people can compare an id (this agent's) aloud.
+
+        A check aid and no name: never look anything up by them."""
+        if isinstance(id, Id):
+            id = bytes(id)
+        raw = self.agent_id._raw if id is None else AgentId.of(id)._raw
+        return str(self._now(_abi.X0X_M_IDENTITY_WORDS, raw)[0])
+
+    def certificate(self) -> Certificate | None:
+        """By which the person behind this agent says that it is theirs; None if there is none.
+
+        With the option user_key it is issued when the agent is made, and renewed in time."""
+        data, user, issued, expires = self._now(_abi.X0X_M_CERTIFICATE)[:4]
+        return Certificate(UserId(user), issued, expires, data) if data else None
+
+    def sign(self, context: str, payload: bytes | bytearray | memoryview) -> bytes:
+        """Sign in the name of this agent for a purpose of yours, which context names: 1 to 255
+        bytes, such as "example.org/vote/v1". See verify().
+
+        A signature under one context does not hold under another, and none can pass for a
+        message. Payloads are somewhat under 1 MiB: sign the hash of what is longer."""
+        name = _label(context, "context")
+        return bytes(self._now(_abi.X0X_M_SIGN, name, payload_bytes(payload))[0])
+
+    def verify(
+        self,
+        agent: AgentId | str | bytes,
+        context: str,
+        payload: bytes | bytearray | memoryview,
+        signature: bytes | bytearray | memoryview,
+    ) -> None:
+        """Return if that agent has signed this under this context, and raise otherwise.
+
+        AuthError if it has not; CorruptError or UnsupportedError for what is no signature."""
+        name, data = _label(context, "context"), payload_bytes(payload)
+        proof = payload_bytes(signature)
+        self._now(_abi.X0X_M_VERIFY, AgentId.of(agent)._raw, name, data, proof)
+
+    def card(
+        self,
+        display_name: str = "",
+        *,
+        addresses: Iterable[str] | None = None,
+        groups: Iterable[tuple[str, str]] = (),
+        stores: Iterable[tuple[str, str]] = (),
+        lifetime: float | None = None,
+        include_user: bool = False,
+        human_consent: bool = False,
+    ) -> str:
+        """A link "x0x://agent/..." in which this agent describes itself, signed, to pass on.
+
+        addresses: where to look for it; left out: where it listens now. groups: (name,
+        invite_link) each; stores: (name, topic). lifetime: seconds; 30 days if left out.
+        include_user shows the person behind the agent to everybody who gets the link: it
+        raises PolicyError without human_consent=True, NotFoundError without a user."""
+        args = [
+            _label(display_name, "display_name"),
+            None if addresses is None else list(addresses),
+            [list(group) for group in groups],
+            [list(store) for store in stores],
+            0 if lifetime is None else count("lifetime", math.ceil(lifetime)),
+            bool(include_user),
+            bool(human_consent),
+        ]
+        return str(self._now(_abi.X0X_M_CARD, *args)[0])
+
+    def import_card(
+        self, link: str, trust_level: TrustLevel | str = TrustLevel.KNOWN
+    ) -> ImportedCard:
+        """Verify a card, make its agent a contact, and remember where to find it.
+
+        A new contact gets this level and the name on the card; one that is there already stays
+        as it is, whatever the card and the level say. Raises AuthError for a card that its
+        agent has not signed or that has ended, CorruptError for a damaged one,
+        InvalidArgumentError for another text."""
+        level = int(TrustLevel.of(trust_level))
+        return imported_card_of(self._now(_abi.X0X_M_IMPORT_CARD, _label(link, "link"), level))
 
     # -- the network as it is now
 
@@ -319,13 +402,13 @@ class BaseSubscription(Generic[F]):
         return f"<Subscription {self.topic!r}{' closed' if self.closed else ''}>"
 
 
-def _label(label: str) -> str:
+def _label(label: str, name: str = "label") -> str:
     if not isinstance(label, str):
-        raise TypeError(f"label must be str, not {type(label).__name__}")
+        raise TypeError(f"{name} must be str, not {type(label).__name__}")
     try:
         label.encode()
     except UnicodeEncodeError as e:
-        raise InvalidArgumentError(f"label is not valid Unicode: {e.reason}") from None
+        raise InvalidArgumentError(f"{name} is not valid Unicode: {e.reason}") from None
     return label
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from . import _abi, _msgpack
 from ._errors import InvalidArgumentError
-from ._ids import AgentId, Id, MachineId
+from ._ids import AgentId, Id, MachineId, UserId
 
 _E = TypeVar("_E", bound="enum.Enum")
 
@@ -494,6 +494,71 @@ def contact_of(row: list[Any]) -> Contact:
             for machine, name, first, last, pinned, *_ in machines
         ),
     )
+
+
+class CardGroup(NamedTuple):
+    """A group that the holder of a card is invited to."""
+
+    name: str
+    invite_link: str
+
+
+class CardStore(NamedTuple):
+    """A store that the holder of a card may read."""
+
+    name: str
+    topic: str
+
+
+@dataclass(frozen=True)
+class ImportedCard:
+    """A card that its agent has signed, and what became of it."""
+
+    agent_id: AgentId
+    added: bool
+    """Its agent was no contact and is one now."""
+    trust_level: TrustLevel
+    """What you think of it now."""
+    display_name: str
+    machine_id: MachineId | None
+    user_id: UserId | None
+    """The person behind the agent, where the card shows it: proven by a certificate."""
+    addresses: tuple[str, ...]
+    groups: tuple[CardGroup, ...]
+    stores: tuple[CardStore, ...]
+    created_at: int
+    """In seconds since 1970."""
+    expires_at: int
+
+
+def imported_card_of(row: list[Any]) -> ImportedCard:
+    """The result of X0X_M_IMPORT_CARD; a newer library may append to it."""
+    agent, added, level, name, machine, user, addresses, groups, stores, created, expires = row[:11]
+    return ImportedCard(
+        AgentId(agent),
+        added,
+        TrustLevel(level),
+        name,
+        MachineId(machine) if machine else None,
+        UserId(user) if user else None,
+        tuple(addresses),
+        tuple(CardGroup(*group[:2]) for group in groups),
+        tuple(CardStore(*store[:2]) for store in stores),
+        created,
+        expires,
+    )
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The word of a person that an agent is theirs, for a time."""
+
+    user_id: UserId
+    issued_ms: int
+    """In milliseconds since 1970."""
+    expires_ms: int
+    data: bytes
+    """Its binary form."""
 
 
 @dataclass(frozen=True)

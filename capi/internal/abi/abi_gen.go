@@ -4,7 +4,7 @@
 package abi
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "b755990ae4902a65"
+const SchemaHash = "369d1c1a72a1f50a"
 
 const (
 	AbiMajor                      = 1
@@ -137,6 +137,12 @@ const (
 	MPinMachine                   = 123
 	MUnpinMachine                 = 124
 	MEvaluateTrust                = 125
+	MSign                         = 126
+	MVerify                       = 127
+	MIdentityWords                = 128
+	MCard                         = 129
+	MImportCard                   = 130
+	MCertificate                  = 131
 	MSubscriptionInfo             = 201
 	MInboxInfo                    = 202
 	MTestPanic                    = 9901
@@ -211,6 +217,12 @@ var Methods = map[uint32]Method{
 	123:  {"X0X_M_PIN_MACHINE", "agent", "agent_id:id, machine_id:id", "nil", false},
 	124:  {"X0X_M_UNPIN_MACHINE", "agent", "agent_id:id, machine_id:id", "nil", false},
 	125:  {"X0X_M_EVALUATE_TRUST", "agent", "agent_id:id, machine_id:id?", "(decision:u8)", false},
+	126:  {"X0X_M_SIGN", "agent", "context:str, payload:bin", "(signature:bin)", false},
+	127:  {"X0X_M_VERIFY", "agent", "agent_id:id, context:str, payload:bin, signature:bin", "nil", false},
+	128:  {"X0X_M_IDENTITY_WORDS", "agent", "id:id", "(words:str)", false},
+	129:  {"X0X_M_CARD", "agent", "display_name:str?, addresses:[str]?, groups:[(name:str, invite_link:str)]?, stores:[(name:str, topic:str)]?, lifetime_s:u32?, include_user:bool?, human_consent:bool?", "(link:str)", false},
+	130:  {"X0X_M_IMPORT_CARD", "agent", "link:str, level:u8?", "(agent_id:id, added:bool, level:u8, display_name:str, machine_id:id?, user_id:id?, addresses:[str], groups:[(name:str, invite_link:str)], stores:[(name:str, topic:str)], created_s:u64, expires_s:u64)", false},
+	131:  {"X0X_M_CERTIFICATE", "agent", "", "(certificate:bin?, user_id:id?, issued_ms:u64, expires_ms:u64)", false},
 	201:  {"X0X_M_SUBSCRIPTION_INFO", "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)", false},
 	202:  {"X0X_M_INBOX_INFO", "inbox", "", "(pending:u64, bytes:u64)", false},
 	9901: {"X0X_M_TEST_PANIC", "agent", "", "nil", false},

@@ -684,6 +684,17 @@ func TestImmediateMethods(t *testing.T) {
 	require.Nil(t, now(abi.MSetLabel, id[:], ""))
 	require.Equal(t, []any{[]any{id[:], int8(abi.TrustTrusted), "", int8(5), int8(abi.IdentityPinned), int8(0), []any{}}}, now(abi.MContact, id[:]))
 
+	require.Equal(t, []any{[]byte("cp")}, now(abi.MSign, "c", []byte("p")))
+	require.Len(t, strings.Fields(now(abi.MIdentityWords, id[:]).([]any)[0].(string)), 4)
+	require.Equal(t, []any{nil, nil, int8(0), int8(0)}, now(abi.MCertificate))
+	little, err := b.library.CallNow(a, abi.MImportCard, args(t, "link"), 100)
+	require.NoError(t, err)
+	require.Greater(t, len(little), 100, "an import runs when its result is sure to fit")
+	require.Equal(t, []any{idBytes(4), true, int8(abi.TrustKnown), "link", idBytes(5), nil, []any{"[::1]:7"}, []any{[]any{"g", "i"}}, []any{}, int8(1), int8(2)},
+		now(abi.MImportCard, "link"))
+	_, err = b.library.CallNow(a, abi.MCard, args(t, "Ada", []string{}, [][]string{{"g", "i"}}, nil, 60, true, true), 1<<20)
+	require.ErrorContains(t, err, "{DisplayName:Ada Addresses:[] Groups:[{Name:g InviteLink:i}] Stores:[] Lifetime:1m0s IncludeUser:true HumanConsent:true}")
+
 	// A method that changes something does not run when its result does not fit.
 	small, err := b.library.CallNow(a, abi.MRemoveContact, args(t, id[:]), 1)
 	require.NoError(t, err)
@@ -705,6 +716,13 @@ func TestImmediateMethods(t *testing.T) {
 		{"no handle", 0, abi.MIdentity, nil, wire.KindBadHandle},
 		{"too many arguments", a, abi.MIdentity, args(t, 1), wire.KindInvalidArgument},
 		{"too few arguments", a, abi.MTrust, nil, wire.KindInvalidArgument},
+		{"no signature", a, abi.MVerify, args(t, id[:], "c", []byte("p"), []byte{1}), wire.KindCorrupt},
+		{"no context", a, abi.MVerify, args(t, id[:], "", []byte("p"), []byte("x")), wire.KindInvalidArgument},
+		{"a text to sign", a, abi.MSign, args(t, "c", "p"), wire.KindInvalidArgument},
+		{"half a group", a, abi.MCard, args(t, "", nil, [][]string{{"g"}}), wire.KindInvalidArgument},
+		{"a group that is none", a, abi.MCard, args(t, "", nil, []string{"g"}), wire.KindInvalidArgument},
+		{"no address", a, abi.MCard, args(t, "", []string{"here"}), wire.KindInvalidArgument},
+		{"consent of 1", a, abi.MCard, args(t, "", nil, nil, nil, 0, 1), wire.KindInvalidArgument},
 		{"no machine", a, abi.MPinMachine, args(t, id[:]), wire.KindInvalidArgument},
 		{"no such level", a, abi.MAddContact, args(t, id[:], 4), wire.KindInvalidArgument},
 		{"no such identity type", a, abi.MSetIdentityType, args(t, id[:], 4), wire.KindInvalidArgument},

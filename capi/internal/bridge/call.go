@@ -241,6 +241,10 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 		return record.AppendBool(record.AppendArray(nil, 1), existed), nil
 	}
 
+	if b, mine, err := a.callIdentity(method, args, room); mine {
+		return b, err
+	}
+
 	// The rest only reads.
 	switch method {
 	case abi.MIdentity:

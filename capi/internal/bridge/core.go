@@ -59,6 +59,11 @@ type Core interface {
 	Contacts() []Contact
 	EvaluateTrust(id AgentID, machine MachineID) x0x.TrustDecision
 
+	Sign(context string, payload []byte) ([]byte, error)
+	Card(o x0x.CardOptions) (*x0x.Card, error)
+	ImportCard(link string, level TrustLevel) (x0x.ImportedCard, error)
+	Certificate() (*x0x.Certificate, error)
+
 	Poison(reason error)
 	Poisoned() error
 }

@@ -66,6 +66,7 @@ type fakeAgent struct {
 	subs     map[*fakeTopic]bool
 	pending  map[*fakeSend]bool
 	contacts map[AgentID]Contact
+	imported int
 	joined   bool
 
 	priorities map[string]x0x.TopicPriority
@@ -234,6 +235,20 @@ func (a *fakeAgent) RemoveContact(id AgentID) (bool, error) {
 	delete(a.contacts, id)
 	return ok, nil
 }
+
+func (a *fakeAgent) Sign(context string, payload []byte) ([]byte, error) {
+	return append([]byte(context), payload...), nil
+}
+func (a *fakeAgent) Card(o x0x.CardOptions) (*x0x.Card, error) {
+	return nil, wire.Errorf(wire.KindPolicy, "card", "%+v", o) // it has no key to sign with
+}
+func (a *fakeAgent) ImportCard(link string, level TrustLevel) (x0x.ImportedCard, error) {
+	a.imported++
+	return x0x.ImportedCard{Added: a.imported == 1, Level: level, Card: &x0x.Card{AgentID: AgentID{4}, DisplayName: link, MachineID: MachineID{5},
+		Addresses: []netip.AddrPort{netip.MustParseAddrPort("[::1]:7")}, Groups: []x0x.CardGroup{{Name: "g", InviteLink: "i"}},
+		CreatedAt: time.Unix(1, 0), ExpiresAt: time.Unix(2, 0)}}, nil
+}
+func (a *fakeAgent) Certificate() (*x0x.Certificate, error) { return nil, nil }
 
 func (a *fakeAgent) Poison(reason error) {
 	if a.poison.CompareAndSwap(nil, &reason) {

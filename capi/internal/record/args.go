@@ -180,6 +180,74 @@ func (a *Args) Strings(max int) []string {
 	return list
 }
 
+// OptionalStrings is Strings for an argument that may be left out or nil, which reads as nil;
+// an empty array does not.
+func (a *Args) OptionalStrings(max int) []string {
+	if !a.More() || a.isNil() {
+		return nil
+	}
+	return a.Strings(max)
+}
+
+// OptionalPairs reads an array of at most max arrays of two texts; it may be left out or nil.
+func (a *Args) OptionalPairs(max int) [][2]string {
+	const want = "an array of pairs of texts"
+	if !a.More() || a.isNil() || !a.next(want) {
+		return nil
+	}
+	n, ok := a.head(0x90, 0xdc)
+	if !ok || n > max {
+		a.fail("argument %d is not %s, at most %d", a.at, want, max)
+		return nil
+	}
+	list := make([][2]string, n)
+	for i := range list {
+		if len(a.b) == 0 {
+			a.wrong(want)
+			return nil
+		}
+		if two, ok := a.head(0x90, 0xdc); !ok || two != 2 {
+			a.wrong(want)
+			return nil
+		}
+		for k := range list[i] {
+			if list[i][k], ok = a.text(); !ok {
+				a.wrong(want)
+				return nil
+			}
+		}
+	}
+	return list
+}
+
+// Bytes reads bytes, and copies them.
+func (a *Args) Bytes() []byte {
+	const want = "bin"
+	if !a.next(want) {
+		return nil
+	}
+	n, ok := a.bin()
+	if !ok {
+		a.wrong(want)
+		return nil
+	}
+	return append([]byte{}, a.take(n)...)
+}
+
+// OptionalBool reads true or false; it may be left out or nil.
+func (a *Args) OptionalBool() bool {
+	if !a.More() || a.isNil() || !a.next("a bool") {
+		return false
+	}
+	c := a.b[0]
+	if c != 0xc2 && c != 0xc3 {
+		a.wrong("a bool")
+		return false
+	}
+	a.b = a.b[1:]
+	return c == 0xc3
+}
+
 // isNil takes a nil.
 func (a *Args) isNil() bool {
 	if a.b[0] != 0xc0 {

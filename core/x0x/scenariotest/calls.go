@@ -108,6 +108,32 @@ func init() { // not in the declaration: Parse asks for the names, and the calls
 			decision, err := a.EvaluateTrust(id, machine)
 			return Result{"decision": decision}, err
 		}),
+		"sign": func(_ context.Context, r *run, a *actor, x args) (Result, error) {
+			signature, err := a.Sign(x.Context, x.Payload.raw())
+			r.kept[x.As] = signature
+			return Result{"size": uint64(len(signature))}, err
+		},
+		"verify": withAgent(func(r *run, a *actor, id ID, x args) (Result, error) {
+			return nil, a.Verify(id, x.Context, x.Payload.raw(), r.keptOr(x.Signature))
+		}),
+		"identity_words": withAgent(func(_ *run, a *actor, id ID, _ args) (Result, error) {
+			words, err := a.IdentityWords(id)
+			return Result{"words": words}, err
+		}),
+		"card": func(_ context.Context, r *run, a *actor, x args) (Result, error) {
+			link, err := a.Card(x.DisplayName, x.IncludeUser, x.HumanConsent)
+			r.kept[x.As] = []byte(link)
+			return nil, err
+		},
+		"import_card": func(_ context.Context, r *run, a *actor, x args) (Result, error) {
+			c, err := a.ImportCard(string(r.keptOr(x.Link)), x.Level)
+			return Result{"agent": c.Agent, "added": c.Added, "level": c.Level, "display_name": c.DisplayName, "user": c.User,
+				"addresses": uint64(c.Addresses), "groups": uint64(c.Groups), "stores": uint64(c.Stores)}, err
+		},
+		"certificate": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			yes, err := a.HasCertificate()
+			return Result{"exists": yes}, err
+		},
 		"remove_contact": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
 			existed, err := a.RemoveContact(id)
 			return Result{"existed": existed}, err
@@ -155,6 +181,25 @@ func withID(which func(args) value, f func(context.Context, *actor, ID, args) (R
 		}
 		return f(ctx, a, id, x)
 	}
+}
+
+// withAgent is withID for the agent of a call that also needs the scenario.
+func withAgent(f func(r *run, a *actor, id ID, x args) (Result, error)) call {
+	return func(_ context.Context, r *run, a *actor, x args) (Result, error) {
+		id, err := r.id(x.Agent)
+		if err != nil {
+			return nil, &scriptError{err}
+		}
+		return f(r, a, id, x)
+	}
+}
+
+// keptOr returns the signature or link that a step has kept under this name, or else the text.
+func (r *run) keptOr(name string) []byte {
+	if b, ok := r.kept[name]; ok {
+		return b
+	}
+	return []byte(name)
 }
 
 // withMachine resolves the agent that a call is about, and its machine; none is zero.

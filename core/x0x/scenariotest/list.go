@@ -85,6 +85,12 @@ type args struct {
 	FailOnDisconnect bool   `json:"fail_on_disconnect"`
 	Level            string `json:"level"`
 	Label            string `json:"label"`
+	Context          string `json:"context"`
+	Signature        string `json:"signature"`
+	Link             string `json:"link"`
+	DisplayName      string `json:"display_name"`
+	IncludeUser      bool   `json:"include_user"`
+	HumanConsent     bool   `json:"human_consent"`
 	IdentityType     string `json:"identity_type"`
 	Priority         string `json:"priority"`
 	Name             string `json:"name"`

@@ -57,6 +57,7 @@ type run struct {
 	home     string // $TMP
 	actors   map[string]*actor
 	results  map[string]Result
+	kept     map[string][]byte // signatures and links of earlier steps, by name
 }
 
 // actor is one open agent.
@@ -70,7 +71,7 @@ type actor struct {
 
 func runOne(t *testing.T, sc Scenario, s System) {
 	dir := t.TempDir()
-	r := &run{scenario: sc, system: s, actors: map[string]*actor{}, results: map[string]Result{},
+	r := &run{scenario: sc, system: s, actors: map[string]*actor{}, results: map[string]Result{}, kept: map[string][]byte{},
 		network: fmt.Sprintf("scenario-%d-%d", os.Getpid(), networks.Add(1)),
 		runtime: filepath.Join(dir, "runtime"), home: filepath.Join(dir, "home")}
 	for _, d := range []string{r.runtime, r.home} {

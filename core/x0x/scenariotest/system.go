@@ -87,6 +87,17 @@ type Agent interface {
 	// EvaluateTrust may be asked about the zero machine, which stands for none.
 	EvaluateTrust(id, machine ID) (decision string, err error)
 
+	Sign(context string, payload []byte) ([]byte, error)
+	Verify(id ID, context string, payload, signature []byte) error
+	IdentityWords(id ID) (string, error)
+	// Card makes a link with the addresses of the agent, a group "g" with the invitation "i"
+	// and a store "s" with the topic "t".
+	Card(displayName string, includeUser, humanConsent bool) (link string, err error)
+	ImportCard(link, level string) (Imported, error)
+	// HasCertificate reports whether there is a certificate, and the user by identity and
+	// certificate, which agree.
+	HasCertificate() (bool, error)
+
 	SetEvents(mask uint32) error
 	NextEvent(ctx context.Context) (Event, error)
 	Stats() (map[string]uint64, error)
@@ -97,6 +108,15 @@ type Contact struct {
 	Exists                     bool
 	Level, Label, IdentityType string
 	Machines, Pinned           int // how many
+}
+
+// Imported is what became of a card.
+type Imported struct {
+	Agent                     ID
+	Added                     bool
+	Level, DisplayName        string
+	User                      bool // the card shows one
+	Addresses, Groups, Stores int  // how many
 }
 
 // PublishOptions configure a publish.

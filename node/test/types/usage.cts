@@ -59,6 +59,11 @@ async function usage(target: AgentId): Promise<void> {
   agent.pinMachine(target, agent.machineId);
   if (agent.evaluateTrust(target, agent.machineId) === 'Accept') agent.setIdentityType(target, 'pinned');
   agent.on('contactChanged', ({ agentId }) => agent.machines(agentId));
+  const link: string = agent.card({ displayName: 'Ada', groups: [{ name: 'g', inviteLink: 'i' }] });
+  const imported = agent.importCard(link, 'known');
+  if (imported.added) agent.verify(imported.agentId, 'c', 'x', agent.sign('c', 'x'));
+  const until: number | undefined = agent.certificate()?.expiresAt;
+  void until, agent.identityWords(agent.machineId);
   // @ts-expect-error not an identity type
   agent.setIdentityType(target, 'certain');
   // @ts-expect-error not a level
