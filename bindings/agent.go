@@ -22,6 +22,8 @@ type Options struct {
 	ActivePeers, PassivePeers                               uint32
 	MaxPeersPerAddress                                      int32
 	InboxBytes                                              uint64
+	Visibility                                              Visibility
+	PresenceInterval, PresenceTimeout                       time.Duration
 	NoLocalDiscovery, NoRelay                               bool
 }
 
@@ -70,6 +72,7 @@ func (q *Queue) Open(o Options) (*Agent, error) {
 		SessionTtlMs: millis(o.SessionTTL), CloseGraceMs: millis(o.CloseGrace), AcceptFrom: uint32(o.AcceptFrom),
 		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,
 		ActivePeers: o.ActivePeers, PassivePeers: o.PassivePeers, MaxPeersPerAddress: o.MaxPeersPerAddress,
+		Visibility: uint32(o.Visibility), PresenceIntervalMs: millis(o.PresenceInterval), PresenceTimeoutMs: millis(o.PresenceTimeout),
 	}
 	c.Size = uint32(unsafe.Sizeof(*c))
 	c.MachineKey, c.MachineKeyLen = bytes(o.MachineKey)

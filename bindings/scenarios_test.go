@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -70,6 +71,13 @@ func (s abi) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 			return nil, err
 		}
 	}
+	visibility := 0
+	if o.Visibility != "" {
+		// A word that is none becomes a number that is none: the library has to refuse it.
+		if visibility = slices.Index(visibilityNames, o.Visibility); visibility < 0 {
+			visibility = len(visibilityNames)
+		}
+	}
 	a, err := s.queue.Open(Options{
 		NetworkID: o.NetworkID, RuntimeDir: o.RuntimeDir, Name: o.Name, HomeDir: o.HomeDir, IdentityDir: o.IdentityDir,
 		MachineKeyPath: o.MachineKeyPath, AgentKeyPath: o.AgentKeyPath, MachineKey: o.MachineKey, AgentKey: o.AgentKey,
@@ -78,6 +86,7 @@ func (s abi) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
 		InboxMessages: o.InboxMessages, InboxBytes: o.InboxBytes, MaxOperations: o.MaxOperations, MaxPeers: o.MaxPeers,
 		ActivePeers: o.ActivePeers, PassivePeers: o.PassivePeers, MaxPeersPerAddress: o.MaxPeersPerAddress,
+		Visibility: Visibility(visibility), PresenceInterval: o.PresenceInterval, PresenceTimeout: o.PresenceTimeout,
 		NoLocalDiscovery: o.NoLocalDiscovery, NoRelay: o.NoRelay,
 	})
 	if err != nil {
@@ -335,6 +344,31 @@ func (v view) HasCertificate() (bool, error) {
 	return ok, err
 }
 
+func presenceIDs(entries []PresenceEntry) (list []scenariotest.ID) {
+	for _, e := range entries {
+		list = append(list, scenariotest.ID(e.Agent))
+	}
+	return list
+}
+
+func (v view) Presence() ([]scenariotest.ID, error) {
+	entries, err := v.a.Presence()
+	return presenceIDs(entries), err
+}
+
+func (v view) PresenceStatus(id scenariotest.ID) (scenariotest.Presence, error) {
+	e, ok, err := v.a.PresenceStatus(ID(id))
+	return scenariotest.Presence{Exists: ok, Online: e.Online, Machine: scenariotest.ID(e.Machine), Source: e.Source.String()}, err
+}
+
+func (v view) PresenceFOAF(ctx context.Context, ttl int, timeout time.Duration) ([]scenariotest.ID, error) {
+	entries, err := v.a.PresenceFOAF(ctx, ttl, timeout)
+	return presenceIDs(entries), err
+}
+
+func (v view) WatchPresence(id scenariotest.ID) error   { return v.a.WatchPresence(ID(id)) }
+func (v view) UnwatchPresence(id scenariotest.ID) error { return v.a.UnwatchPresence(ID(id)) }
+
 func (v view) SetLabel(id scenariotest.ID, label string) error { return v.a.SetLabel(ID(id), label) }
 func (v view) AddMachine(id, machine scenariotest.ID, label string) error {
 	return v.a.AddMachine(ID(id), ID(machine), label)
@@ -355,7 +389,8 @@ func (v view) Stats() (map[string]uint64, error)              { return v.a.Stats
 var eventNames = map[uint16]string{
 	RConnected: "connected", RDisconnected: "disconnected", RPeerJoined: "peer_joined",
 	REventMessage: "message", RError: "error", RSessionReset: "session_reset", RFatal: "fatal",
-	RContactChanged: "contact_changed",
+	RContactChanged: "contact_changed", RIdentityConflict: "identity_conflict",
+	RAgentOnline: "agent_online", RAgentOffline: "agent_offline",
 }
 
 func (v view) NextEvent(ctx context.Context) (scenariotest.Event, error) {
@@ -363,7 +398,7 @@ func (v view) NextEvent(ctx context.Context) (scenariotest.Event, error) {
 	if err != nil {
 		return scenariotest.Event{}, err
 	}
-	ev := scenariotest.Event{Name: eventNames[e.Kind], Agent: scenariotest.ID(e.Agent)}
+	ev := scenariotest.Event{Name: eventNames[e.Kind], Agent: scenariotest.ID(e.Agent), Machine: scenariotest.ID(e.Machine)}
 	if e.Message != nil {
 		ev.Payload, ev.Topic = e.Message.Payload, e.Message.Topic
 	}

@@ -20,6 +20,9 @@ type (
 	Decision      uint8
 	Outcome       uint8
 	TopicPriority uint8
+
+	Visibility     uint8 // one of Visible…
+	PresenceSource uint8 // one of Source…
 )
 
 var (
@@ -29,7 +32,9 @@ var (
 		DecisionRejectBlocked: "RejectBlocked", DecisionRejectMachineMismatch: "RejectMachineMismatch"}
 	outcomeNames = []string{OutcomeDirect: "Direct", OutcomeCoordinated: "Coordinated", OutcomeAlreadyConnected: "AlreadyConnected",
 		OutcomeUnreachable: "Unreachable", OutcomeNotFound: "NotFound"}
-	priorityNames = []string{PriorityNormal: "normal", PriorityHigh: "high", PriorityLow: "low"}
+	visibilityNames = []string{VisibleNetwork: "network", VisibleContacts: "social", VisibleNobody: "hidden"}
+	sourceNames     = []string{"none", SourceDirect: "direct", SourceFoaf: "foaf"}
+	priorityNames   = []string{PriorityNormal: "normal", PriorityHigh: "high", PriorityLow: "low"}
 )
 
 func (l TrustLevel) String() string { return name(levelNames, uint8(l)) }
@@ -39,6 +44,9 @@ func (o Outcome) String() string    { return name(outcomeNames, uint8(o)) }
 func (t IdentityType) String() string { return name(identityNames, uint8(t)) }
 
 func (p TopicPriority) String() string { return name(priorityNames, uint8(p)) }
+
+func (v Visibility) String() string     { return name(visibilityNames, uint8(v)) }
+func (s PresenceSource) String() string { return name(sourceNames, uint8(s)) }
 
 // name leaves numbers of a later library as numbers.
 func name(names []string, n uint8) string {
@@ -86,8 +94,8 @@ type Receipt struct {
 }
 
 // Event is one event of an agent. Kind is RConnected, RDisconnected, RPeerJoined,
-// REventMessage, RError, RSessionReset, RFatal or RContactChanged; which fields are set
-// depends on it.
+// REventMessage, RError, RSessionReset, RFatal, RContactChanged, RIdentityConflict,
+// RAgentOnline or RAgentOffline; which fields are set depends on it.
 type Event struct {
 	Kind    uint16
 	Agent   ID
@@ -149,6 +157,15 @@ type MachineRecord struct {
 	Label               string
 	FirstSeen, LastSeen time.Time // zero: never
 	Pinned              bool
+}
+
+// PresenceEntry is what is known of whether an agent is online.
+type PresenceEntry struct {
+	Agent, Machine ID
+	Addresses      []string
+	LastSeen       time.Time // by the clock of this machine
+	Source         PresenceSource
+	Online         bool
 }
 
 // result returns what was read, unless it could not be.
@@ -215,6 +232,15 @@ func (r Record) event() (Event, error) {
 	case RPeerJoined:
 		u.fields(3)
 		e.Agent, e.Machine, e.Address = u.id(), u.id(), u.str()
+	case RIdentityConflict, RAgentOnline:
+		u.fields(3)
+		e.Agent, e.Machine = u.id(), u.id()
+		if !u.null() {
+			e.Address = u.str()
+		}
+	case RAgentOffline:
+		u.fields(2)
+		e.Agent, e.Machine = u.id(), u.id()
 	case RSessionReset, RContactChanged:
 		u.fields(1)
 		e.Agent = u.id()

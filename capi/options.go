@@ -178,6 +178,8 @@ func agentOptions(p *C.x0x_options) (o x0x.Options, process processOptions, err 
 		NoRelay:          c.flags&abi.OpenNoRelay != 0,
 
 		MaxPeersPerAddress: int(c.max_peers_per_address),
+		PresenceInterval:   ms(c.presence_interval_ms),
+		PresenceTimeout:    ms(c.presence_timeout_ms),
 	}
 	process = processOptions{
 		keepNofile:  c.flags&abi.OpenKeepNofile != 0,
@@ -194,6 +196,12 @@ func agentOptions(p *C.x0x_options) (o x0x.Options, process processOptions, err 
 		o.AcceptFrom = x0x.TrustLevel(c.accept_from)
 	default:
 		return o, process, invalid("unknown trust level %d", c.accept_from)
+	}
+	switch c.visibility {
+	case abi.VisibleNetwork, abi.VisibleContacts, abi.VisibleNobody:
+		o.Visibility = x0x.Visibility(c.visibility)
+	default:
+		return o, process, invalid("unknown visibility %d", c.visibility)
 	}
 	if c.inbox_bytes > math.MaxInt64 || c.go_memory_limit > math.MaxInt64 {
 		return o, process, invalid("inbox_bytes or go_memory_limit is negative")

@@ -284,7 +284,10 @@ enum x0x_record_kind {
     X0X_R_SESSION_RESET = 11, /* @record meta(agent_id:id) the peer's process is a new one: its earlier session ended */
     X0X_R_LOG = 12,         /* @record meta(level:i32, message:str, attributes:map) id = queue */
     X0X_R_FATAL = 13,       /* @record meta(status:i32, message:str) a defect poisoned this agent; id = agent */
-    X0X_R_CONTACT_CHANGED = 14 /* @record meta(agent_id:id) a contact was added, changed or removed by a call of yours; id = agent. Since ABI 1.2 */
+    X0X_R_CONTACT_CHANGED = 14, /* @record meta(agent_id:id) a contact was added, changed or removed by a call of yours; id = agent. Since ABI 1.2 */
+    X0X_R_IDENTITY_CONFLICT = 20, /* @record meta(agent_id:id, machine_id:id, address:str?) this agent runs on another machine too, which machine_id names: end one of the two; once for each machine; id = agent. Since ABI 1.2, as those that follow */
+    X0X_R_AGENT_ONLINE = 21, /* @record meta(agent_id:id, machine_id:id, address:str?) an agent that shows itself to this one is online, see X0X_M_PRESENCE */
+    X0X_R_AGENT_OFFLINE = 22 /* @record meta(agent_id:id, machine_id:id) it is not any more */
 };
 
 /* Walking a drained buffer. Both return NULL at the end. */
@@ -342,6 +345,9 @@ typedef struct x0x_options {
     const char *user_key_path;      /* an existing key file of the person behind the agent; never made by the library */
     const uint8_t *user_key;        /* the same as bytes, as machine_key */
     size_t user_key_len;
+    uint32_t visibility;            /* X0X_VISIBLE_*: to whom this agent says that it is online; 0 = to its neighbours. This and what follows: since ABI 1.2 */
+    uint32_t presence_interval_ms;  /* how often it says so; 0 = 30,000 */
+    uint32_t presence_timeout_ms;   /* silence after which another agent is offline at the latest; 0 = 300,000 */
 } x0x_options;
 
 #define X0X_OPEN_NO_LOCAL_DISCOVERY 0x1u /* neither register in nor read the local registry */
@@ -435,8 +441,17 @@ enum x0x_priority { /* @enum  which topics this agent serves first; no peer is t
     X0X_PRIORITY_HIGH = 1, /* sent to each peer before all others, dropped last when memory is full */
     X0X_PRIORITY_LOW = 2   /* sent after all others, dropped first */
 };
+enum x0x_visibility { /* @enum  to whom an agent says that it is online */
+    X0X_VISIBLE_NETWORK = 0,  /* to its neighbours, who tell those who ask, and to contacts */
+    X0X_VISIBLE_CONTACTS = 1, /* to contacts only */
+    X0X_VISIBLE_NOBODY = 2
+};
+enum x0x_presence_source { /* @enum  how it is known that an agent is online */
+    X0X_SOURCE_DIRECT = 1, /* it said so itself, over a connection */
+    X0X_SOURCE_FOAF = 2    /* somebody passed on what it said, which it signed */
+};
 enum x0x_event_mask { /* @enum  for X0X_M_SET_EVENTS */
-    X0X_EVENTS_LIFECYCLE = 1, /* connected, disconnected, peer_joined, error, session_reset, contact_changed (on by default) */
+    X0X_EVENTS_LIFECYCLE = 1, /* connected, disconnected, everything but messages (on by default) */
     X0X_EVENTS_MESSAGE = 2    /* copies of topic messages as X0X_R_EVENT_MESSAGE (off by default) */
 };
 
@@ -447,6 +462,8 @@ enum x0x_method {
     X0X_M_CONNECT_AGENT = 3,    /* @async agent (agent_id:id, timeout_ms:u32?) -> (outcome:u8, address:str?) */
     X0X_M_CONNECT_MACHINE = 4,  /* @async agent (machine_id:id, timeout_ms:u32?) -> (outcome:u8, address:str?) */
     X0X_M_CONNECT_ADDRESS = 5,  /* @async agent (address:str, timeout_ms:u32?) -> (agent_id:id, machine_id:id) */
+
+    X0X_M_PRESENCE_FOAF = 20,   /* @async agent (ttl:u8?, timeout_ms:u32?) -> [(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)] : who is online within ttl hops (1 to 5, 0 = 2); see below, since ABI 1.2 */
 
     X0X_M_IDENTITY = 101,       /* @now agent () -> (agent_id:id, machine_id:id, user_id:id?) */
     X0X_M_IS_CONNECTED = 102,   /* @now agent () -> (connected:bool) */
@@ -479,6 +496,11 @@ enum x0x_method {
     X0X_M_CARD = 129,           /* @now agent (display_name:str?, addresses:[str]?, groups:[(name:str, invite_link:str)]?, stores:[(name:str, topic:str)]?, lifetime_s:u32?, include_user:bool?, human_consent:bool?) -> (link:str) : see below */
     X0X_M_IMPORT_CARD = 130,    /* @now agent (link:str, level:u8?) -> (agent_id:id, added:bool, level:u8, display_name:str, machine_id:id?, user_id:id?, addresses:[str], groups:[(name:str, invite_link:str)], stores:[(name:str, topic:str)], created_s:u64, expires_s:u64) : see below */
     X0X_M_CERTIFICATE = 131,    /* @now agent () -> (certificate:bin?, user_id:id?, issued_ms:u64, expires_ms:u64) : of the person behind the agent; nil if there is none. With a user key it is renewed in time */
+
+    X0X_M_PRESENCE = 140,       /* @now agent () -> [(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)] : who is online, by id; empty before join. This and what follows: see below, since ABI 1.2 */
+    X0X_M_PRESENCE_STATUS = 141, /* @now agent (agent_id:id) -> (agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)? : as X0X_M_PRESENCE, also of a contact that is offline; nil if nothing is known */
+    X0X_M_WATCH_PRESENCE = 142, /* @now agent (agent_id:id) -> nil : X0X_R_AGENT_ONLINE and _OFFLINE of one that is no contact; X0X_E_LIMIT (1,024) */
+    X0X_M_UNWATCH_PRESENCE = 143, /* @now agent (agent_id:id) -> nil : ends it */
 
     X0X_M_SUBSCRIPTION_INFO = 201, /* @now subscription () -> (topic:str, pending:u64, dropped:u64, delivered:u64) */
     X0X_M_INBOX_INFO = 202,     /* @now inbox () -> (pending:u64, bytes:u64) */
@@ -528,6 +550,22 @@ enum x0x_method {
  * is a contact already stays as it is. X0X_E_AUTH for a card that its agent has not signed or
  * that has ended, X0X_E_CORRUPT for a damaged one, X0X_E_INVALID_ARGUMENT for another text and
  * for your own card.
+ * Presence: an agent says to its neighbours, its contacts and whoever watches it that it is
+ * online, every presence_interval_ms, unless its visibility is narrower; whoever is blocked is
+ * neither told nor shown. Contacts (X0X_TRUST_KNOWN and _TRUSTED) are watched wherever in the
+ * network they are, others with X0X_M_WATCH_PRESENCE, until X0X_M_LEAVE. An agent that says
+ * goodbye is offline at once, one that falls silent when its own rhythm makes that unlikely,
+ * and after presence_timeout_ms at the latest. Each row has
+ *
+ *     addresses     where it says that it listens: hints, and only such as mean the same to all
+ *     last_seen_ms  when it was heard of, by this machine's clock
+ *     source        X0X_SOURCE_*
+ *
+ * X0X_M_PRESENCE_FOAF asks the neighbours, who ask theirs. It completes when all have answered,
+ * or after timeout_ms (0 = 5,000, at most 60,000) with what has come; that is no error. Whom it
+ * finds is in X0X_M_PRESENCE from then on. X0X_E_INVALID_ARGUMENT; X0X_E_BUSY (16 under way).
+ * The methods that ask the network or change what is watched are X0X_E_UNREACHABLE before
+ * X0X_M_JOIN.
  */
 
 /* ------------------------------------------------------------------------- messages */

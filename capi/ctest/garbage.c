@@ -61,7 +61,7 @@ int main(int argc, char **argv)
     state = (argc > 2 ? strtoull(argv[2], NULL, 10) : now_ns()) | 1;
     printf("seed %" PRIu64 "\n", state);
     fflush(stdout);
-    static const uint32_t methods[] = {1, 2, 3, 4, 5, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 131, 201, 202, 9902};
+    static const uint32_t methods[] = {1, 2, 3, 4, 5, 20, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115, 116, 117, 118, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 130, 131, 140, 141, 142, 143, 201, 202, 9902};
     static struct reader r;
     static unsigned char out[1 << 16];
     r.queue = new_queue();

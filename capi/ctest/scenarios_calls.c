@@ -5,6 +5,8 @@ static const char *const outcome_names[] = {"Direct", "Coordinated", "AlreadyCon
 static const char *const decision_names[] = {"Unknown", "Accept", "AcceptWithFlag", "RejectBlocked", "RejectMachineMismatch"};
 const char *const level_names[4] = {"blocked", "unknown", "known", "trusted"};
 static const char *const identity_names[] = {"anonymous", "known", "trusted", "pinned"};
+static const char *const visibility_names[] = {"network", "social", "hidden"};
+static const char *const source_names[] = {"none", "direct", "foaf"};
 static const char *const priority_names[] = {"normal", "high", "low"};
 #define PRIORITIES (sizeof priority_names / sizeof *priority_names)
 
@@ -60,7 +62,17 @@ static int32_t complete(struct run *r, x0x_reader *m) /* reads all of what is th
 const char spec_names[] = " open network name home_dir identity_dir bind bootstrap machine_key_path agent_key_path machine_key agent_key user_key_path user_key contacts_path"
                           " dial_timeout_ms send_timeout_ms peer_timeout_ms session_ttl_ms close_grace_ms accept_from inbox_messages"
                           " inbox_bytes max_operations max_peers active_peers passive_peers max_peers_per_address"
-                          " no_local_discovery no_relay ";
+                          " visibility presence_interval_ms presence_timeout_ms no_local_discovery no_relay ";
+
+/* A word that is no visibility becomes a number that is none: the library has to refuse it. */
+static uint32_t visibility_of(struct run *r, const json *s)
+{
+    const char *name = value_text(r, json_get(s, "visibility"));
+    uint32_t v = 0;
+    while (name != NULL && v < sizeof visibility_names / sizeof *visibility_names && strcmp(name, visibility_names[v]) != 0)
+        v++;
+    return v;
+}
 
 int32_t open_actor(struct run *r, struct actor *a)
 {
@@ -102,6 +114,9 @@ int32_t open_actor(struct run *r, struct actor *a)
         .active_peers = (uint32_t)get_number(r, s, "active_peers", 0),
         .passive_peers = (uint32_t)get_number(r, s, "passive_peers", 0),
         .max_peers_per_address = (int32_t)get_signed(r, s, "max_peers_per_address", 0),
+        .visibility = visibility_of(r, s),
+        .presence_interval_ms = (uint32_t)get_number(r, s, "presence_interval_ms", 0),
+        .presence_timeout_ms = (uint32_t)get_number(r, s, "presence_timeout_ms", 0),
     };
     uint64_t handle;
     if (a->open)
@@ -856,6 +871,7 @@ static int32_t c_certificate(struct run *r, struct actor *a, const json *x, stru
 }
 
 /* ---------------------------------------------------------------- trust, events, counters */
+/* ---------------------------------------------------------------- trust */
 
 static int32_t c_set_trust(struct run *r, struct actor *a, const json *x, struct result *out)
 {
@@ -1034,6 +1050,126 @@ static int32_t c_evaluate_trust(struct run *r, struct actor *a, const json *x, s
     return complete(r, &m);
 }
 
+/* ---------------------------------------------------------------- who is online */
+
+/* Reads a row of presence; its agent is `id`. The rest is told if `out` is not NULL. */
+static void read_presence(struct run *r, x0x_reader *m, uint8_t id[X0X_ID_SIZE], struct result *out)
+{
+    struct result unwanted = {.count = 0};
+    if (out == NULL)
+        out = &unwanted;
+    x0x_read_array(m);
+    read_id(m, id);
+    add_id(out, "machine_id", m);
+    for (uint32_t n = x0x_read_array(m); n > 0 && !m->failed; n--)
+        read_text(r, m);
+    x0x_read_uint(m); /* last_seen_ms */
+    uint64_t source = x0x_read_uint(m);
+    add_word(out, "source", NAME_OF(source_names, source));
+    add_bool(out, "online", x0x_read_bool(m));
+}
+
+static int32_t c_presence(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)x;
+    return tell_count(r, a, X0X_M_PRESENCE, out);
+}
+
+static int32_t c_wait_presence(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    uint64_t n = 0, want = get_number(r, x, "count", 0);
+    for (;;) {
+        int32_t s = ask_count(r, a, X0X_M_PRESENCE, &n);
+        if (s != X0X_OK)
+            return s;
+        if (n == want)
+            break;
+        if (time_left(r) == 0)
+            return X0X_E_TIMEOUT;
+        pump(r, 50);
+    }
+    add_number(out, "count", n);
+    return X0X_OK;
+}
+
+static int32_t c_presence_status(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    struct args args;
+    uint8_t id[X0X_ID_SIZE];
+    x0x_reader m;
+    int32_t s = ask(r, a->agent.handle, X0X_M_PRESENCE_STATUS, about(r, &args, x, 0), &m);
+    if (s != X0X_OK)
+        return s;
+    int exists = !x0x_read_nil(&m);
+    add_bool(out, "exists", exists);
+    if (exists)
+        read_presence(r, &m, id, out);
+    if (!x0x_reader_done(&m))
+        fail(r, "more than a status");
+    return complete(r, &m);
+}
+
+/* One walk: how many it found, and whether `want` is among them. */
+static int32_t walk(struct run *r, struct actor *a, const json *x, const uint8_t *want, uint64_t *count, int *found)
+{
+    struct args args;
+    uint8_t id[X0X_ID_SIZE];
+    x0x_reader m;
+    x0x_write_uint(arguments(&args, 2), get_number(r, x, "ttl", 0));
+    x0x_write_uint(&args.w, get_number(r, x, "timeout_ms", 0));
+    int32_t s = call(r, a, X0X_M_PRESENCE_FOAF, &args.w, &m);
+    if (s != X0X_OK)
+        return s;
+    *count = x0x_read_array(&m);
+    for (uint64_t i = 0; i < *count && !m.failed; i++) {
+        read_presence(r, &m, id, NULL);
+        *found |= want != NULL && memcmp(id, want, sizeof id) == 0;
+    }
+    return complete(r, &m);
+}
+
+static int32_t c_presence_foaf(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    uint64_t n = 0;
+    int found = 0;
+    int32_t s = walk(r, a, x, NULL, &n, &found);
+    add_number(out, "count", n);
+    return s;
+}
+
+static int32_t c_find_presence(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    uint8_t want[X0X_ID_SIZE];
+    value_id(r, json_get(x, "agent"), want);
+    for (;;) {
+        uint64_t n;
+        int found = 0;
+        int32_t s = walk(r, a, x, want, &n, &found);
+        if (s != X0X_OK || found)
+            return s;
+        if (time_left(r) == 0)
+            return X0X_E_TIMEOUT;
+        pump(r, 50);
+    }
+}
+
+static int32_t c_watch_presence(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    struct args args;
+    return ask(r, a->agent.handle, X0X_M_WATCH_PRESENCE, about(r, &args, x, 0), NULL);
+}
+
+static int32_t c_unwatch_presence(struct run *r, struct actor *a, const json *x, struct result *out)
+{
+    (void)out;
+    struct args args;
+    return ask(r, a->agent.handle, X0X_M_UNWATCH_PRESENCE, about(r, &args, x, 0), NULL);
+}
+
+/* ---------------------------------------------------------------- events and counters */
+
 static int32_t c_set_events(struct run *r, struct actor *a, const json *x, struct result *out)
 {
     (void)out;
@@ -1049,7 +1185,8 @@ static int32_t c_event(struct run *r, struct actor *a, const json *x, struct res
         uint16_t kind;
     } events[] = {{"connected", X0X_R_CONNECTED},  {"disconnected", X0X_R_DISCONNECTED}, {"peer_joined", X0X_R_PEER_JOINED},
                   {"message", X0X_R_EVENT_MESSAGE}, {"error", X0X_R_ERROR},               {"session_reset", X0X_R_SESSION_RESET},
-                  {"contact_changed", X0X_R_CONTACT_CHANGED}};
+                  {"contact_changed", X0X_R_CONTACT_CHANGED}, {"identity_conflict", X0X_R_IDENTITY_CONFLICT},
+                  {"agent_online", X0X_R_AGENT_ONLINE}, {"agent_offline", X0X_R_AGENT_OFFLINE}};
     const char *name = value_text(r, json_get(x, "name"));
     const x0x_record *rec;
     uint16_t kind = 0;
@@ -1066,6 +1203,8 @@ static int32_t c_event(struct run *r, struct actor *a, const json *x, struct res
     x0x_read_array(&m);
     if (kind != X0X_R_ERROR)
         add_id(out, "agent", &m);
+    if (kind == X0X_R_IDENTITY_CONFLICT || kind == X0X_R_AGENT_ONLINE || kind == X0X_R_AGENT_OFFLINE)
+        add_id(out, "machine_id", &m);
     if (kind == X0X_R_EVENT_MESSAGE) {
         x0x_read_skip(&m); /* epoch */
         x0x_read_skip(&m); /* trust_level */
@@ -1155,6 +1294,13 @@ static const struct {
     {"pin_machine", c_pin_machine, " agent machine "},
     {"unpin_machine", c_unpin_machine, " agent machine "},
     {"evaluate_trust", c_evaluate_trust, " agent machine "},
+    {"presence", c_presence, ""},
+    {"wait_presence", c_wait_presence, " count "},
+    {"presence_status", c_presence_status, " agent "},
+    {"presence_foaf", c_presence_foaf, " ttl timeout_ms "},
+    {"find_presence", c_find_presence, " agent ttl timeout_ms "},
+    {"watch_presence", c_watch_presence, " agent "},
+    {"unwatch_presence", c_unwatch_presence, " agent "},
     {"event", c_event, " name "},
     {"set_events", c_set_events, " mask "},
     {"stats", c_stats, " name "},

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -31,12 +32,22 @@ func (facade) Kind(err error) string { return x0x.KindOf(err).String() }
 // Leaks waits a moment for goroutines that are ending, and names those that do not.
 func (facade) Leaks() error { return goleak.Find(goleak.IgnoreAnyFunction("testing.(*T).Run")) }
 
+var visibilities = map[string]x0x.Visibility{"network": x0x.VisibleToNetwork, "social": x0x.VisibleToContacts, "hidden": x0x.Invisible}
+
 func (facade) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 	level := x0x.TrustBlocked // the zero value
 	if o.AcceptFrom != "" {
 		if err := level.UnmarshalText([]byte(o.AcceptFrom)); err != nil {
 			return nil, err
 		}
+	}
+	visibility := x0x.VisibleToNetwork
+	if o.Visibility != "" {
+		v, ok := visibilities[o.Visibility]
+		if !ok {
+			v = 99
+		}
+		visibility = v
 	}
 	a, err := x0x.New(x0x.Options{
 		NetworkID: o.NetworkID, RuntimeDir: o.RuntimeDir, Name: o.Name, HomeDir: o.HomeDir, IdentityDir: o.IdentityDir,
@@ -46,6 +57,7 @@ func (facade) Open(o scenariotest.Options) (scenariotest.Agent, error) {
 		DialTimeout: o.DialTimeout, SendTimeout: o.SendTimeout, PeerTimeout: o.PeerTimeout, SessionTTL: o.SessionTTL, CloseGrace: o.CloseGrace,
 		InboxMessages: int(o.InboxMessages), InboxBytes: int64(o.InboxBytes), MaxOperations: int(o.MaxOperations), MaxPeers: int(o.MaxPeers),
 		ActivePeers: int(o.ActivePeers), PassivePeers: int(o.PassivePeers), MaxPeersPerAddress: int(o.MaxPeersPerAddress),
+		Visibility: visibility, PresenceInterval: o.PresenceInterval, PresenceTimeout: o.PresenceTimeout,
 		NoLocalDiscovery: o.NoLocalDiscovery, NoRelay: o.NoRelay,
 	})
 	if err != nil {
@@ -354,6 +366,30 @@ func (v *agent) HasCertificate() (bool, error) {
 	return c != nil, err
 }
 
+func presenceIDs(entries []x0x.PresenceEntry) (list []scenariotest.ID) {
+	for _, e := range entries {
+		list = append(list, scenariotest.ID(e.Agent))
+	}
+	return list
+}
+
+func (v *agent) Presence() ([]scenariotest.ID, error) { return presenceIDs(v.a.Presence()), nil }
+
+func (v *agent) PresenceStatus(id scenariotest.ID) (scenariotest.Presence, error) {
+	e, ok := v.a.PresenceStatus(x0x.AgentID(id))
+	return scenariotest.Presence{Exists: ok, Online: e.Online, Machine: scenariotest.ID(e.Machine), Source: e.Source.String()}, nil
+}
+
+func (v *agent) PresenceFOAF(ctx context.Context, ttl int, timeout time.Duration) ([]scenariotest.ID, error) {
+	entries, err := v.a.PresenceFOAF(ctx, ttl, timeout)
+	return presenceIDs(entries), err
+}
+
+func (v *agent) WatchPresence(id scenariotest.ID) error { return v.a.WatchPresence(x0x.AgentID(id)) }
+func (v *agent) UnwatchPresence(id scenariotest.ID) error {
+	return v.a.UnwatchPresence(x0x.AgentID(id))
+}
+
 func (v *agent) SetEvents(mask uint32) error {
 	v.a.SetEventMask(x0x.EventMask(mask))
 	return nil
@@ -362,7 +398,8 @@ func (v *agent) SetEvents(mask uint32) error {
 var eventNames = map[x0x.EventType]string{
 	x0x.Connected: "connected", x0x.Disconnected: "disconnected", x0x.PeerJoined: "peer_joined",
 	x0x.MessageEvent: "message", x0x.ErrorEvent: "error", x0x.SessionReset: "session_reset", x0x.Fatal: "fatal",
-	x0x.ContactChanged: "contact_changed",
+	x0x.ContactChanged:   "contact_changed",
+	x0x.IdentityConflict: "identity_conflict", x0x.AgentOnline: "agent_online", x0x.AgentOffline: "agent_offline",
 }
 
 func (v *agent) NextEvent(ctx context.Context) (scenariotest.Event, error) {
@@ -373,7 +410,7 @@ func (v *agent) NextEvent(ctx context.Context) (scenariotest.Event, error) {
 	if e.Lagged != nil {
 		return scenariotest.Event{}, fmt.Errorf("%d events were dropped", e.Lagged.Count)
 	}
-	ev := scenariotest.Event{Name: eventNames[e.Item.Type], Agent: scenariotest.ID(e.Item.Agent)}
+	ev := scenariotest.Event{Name: eventNames[e.Item.Type], Agent: scenariotest.ID(e.Item.Agent), Machine: scenariotest.ID(e.Item.Machine)}
 	if m := e.Item.Message; m != nil {
 		ev.Agent, ev.Payload, ev.Topic = scenariotest.ID(m.Sender), m.Payload, m.Topic
 	}

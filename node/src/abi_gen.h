@@ -39,7 +39,10 @@
     I32(max_peers_per_address) \
     STRING(contacts_path) \
     STRING(user_key_path) \
-    BYTES(user_key)
+    BYTES(user_key) \
+    U32(visibility) \
+    U32(presence_interval_ms) \
+    U32(presence_timeout_ms)
 
 /* x0x_sub_options without its size: STRING(field), BYTES(field; its length is field_len), U32, I32, U64. */
 #define X0X_SUB_OPTIONS_FIELDS(STRING, BYTES, U32, I32, U64) \

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
-SCHEMA_HASH: Final = "369d1c1a72a1f50a"
+SCHEMA_HASH: Final = "a6dece1b49215603"
 
 X0X_ABI_MAJOR: Final = 1
 X0X_ABI_MINOR: Final = 2
@@ -83,6 +83,9 @@ X0X_R_SESSION_RESET: Final = 11
 X0X_R_LOG: Final = 12
 X0X_R_FATAL: Final = 13
 X0X_R_CONTACT_CHANGED: Final = 14
+X0X_R_IDENTITY_CONFLICT: Final = 20
+X0X_R_AGENT_ONLINE: Final = 21
+X0X_R_AGENT_OFFLINE: Final = 22
 X0X_TRUST_BLOCKED: Final = 0
 X0X_TRUST_UNKNOWN: Final = 1
 X0X_TRUST_KNOWN: Final = 2
@@ -106,6 +109,11 @@ X0X_DROP_NEWEST: Final = 1
 X0X_PRIORITY_NORMAL: Final = 0
 X0X_PRIORITY_HIGH: Final = 1
 X0X_PRIORITY_LOW: Final = 2
+X0X_VISIBLE_NETWORK: Final = 0
+X0X_VISIBLE_CONTACTS: Final = 1
+X0X_VISIBLE_NOBODY: Final = 2
+X0X_SOURCE_DIRECT: Final = 1
+X0X_SOURCE_FOAF: Final = 2
 X0X_EVENTS_LIFECYCLE: Final = 1
 X0X_EVENTS_MESSAGE: Final = 2
 X0X_M_JOIN: Final = 1
@@ -113,6 +121,7 @@ X0X_M_LEAVE: Final = 2
 X0X_M_CONNECT_AGENT: Final = 3
 X0X_M_CONNECT_MACHINE: Final = 4
 X0X_M_CONNECT_ADDRESS: Final = 5
+X0X_M_PRESENCE_FOAF: Final = 20
 X0X_M_IDENTITY: Final = 101
 X0X_M_IS_CONNECTED: Final = 102
 X0X_M_PEERS: Final = 103
@@ -144,6 +153,10 @@ X0X_M_IDENTITY_WORDS: Final = 128
 X0X_M_CARD: Final = 129
 X0X_M_IMPORT_CARD: Final = 130
 X0X_M_CERTIFICATE: Final = 131
+X0X_M_PRESENCE: Final = 140
+X0X_M_PRESENCE_STATUS: Final = 141
+X0X_M_WATCH_PRESENCE: Final = 142
+X0X_M_UNWATCH_PRESENCE: Final = 143
 X0X_M_SUBSCRIPTION_INFO: Final = 201
 X0X_M_INBOX_INFO: Final = 202
 X0X_M_TEST_PANIC: Final = 9901
@@ -187,6 +200,7 @@ METHODS: Final[dict[int, tuple[str, bool, str, str, str]]] = {
     3: ("X0X_M_CONNECT_AGENT", True, "agent", "agent_id:id, timeout_ms:u32?", "(outcome:u8, address:str?)"),
     4: ("X0X_M_CONNECT_MACHINE", True, "agent", "machine_id:id, timeout_ms:u32?", "(outcome:u8, address:str?)"),
     5: ("X0X_M_CONNECT_ADDRESS", True, "agent", "address:str, timeout_ms:u32?", "(agent_id:id, machine_id:id)"),
+    20: ("X0X_M_PRESENCE_FOAF", True, "agent", "ttl:u8?, timeout_ms:u32?", "[(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)]"),
     101: ("X0X_M_IDENTITY", False, "agent", "", "(agent_id:id, machine_id:id, user_id:id?)"),
     102: ("X0X_M_IS_CONNECTED", False, "agent", "", "(connected:bool)"),
     103: ("X0X_M_PEERS", False, "agent", "", "[(agent_id:id, machine_id:id, address:str, path:str, rtt_us:u64, dialled:bool, connected_ms:u64)]"),
@@ -218,6 +232,10 @@ METHODS: Final[dict[int, tuple[str, bool, str, str, str]]] = {
     129: ("X0X_M_CARD", False, "agent", "display_name:str?, addresses:[str]?, groups:[(name:str, invite_link:str)]?, stores:[(name:str, topic:str)]?, lifetime_s:u32?, include_user:bool?, human_consent:bool?", "(link:str)"),
     130: ("X0X_M_IMPORT_CARD", False, "agent", "link:str, level:u8?", "(agent_id:id, added:bool, level:u8, display_name:str, machine_id:id?, user_id:id?, addresses:[str], groups:[(name:str, invite_link:str)], stores:[(name:str, topic:str)], created_s:u64, expires_s:u64)"),
     131: ("X0X_M_CERTIFICATE", False, "agent", "", "(certificate:bin?, user_id:id?, issued_ms:u64, expires_ms:u64)"),
+    140: ("X0X_M_PRESENCE", False, "agent", "", "[(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)]"),
+    141: ("X0X_M_PRESENCE_STATUS", False, "agent", "agent_id:id", "(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)?"),
+    142: ("X0X_M_WATCH_PRESENCE", False, "agent", "agent_id:id", "nil"),
+    143: ("X0X_M_UNWATCH_PRESENCE", False, "agent", "agent_id:id", "nil"),
     201: ("X0X_M_SUBSCRIPTION_INFO", False, "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)"),
     202: ("X0X_M_INBOX_INFO", False, "inbox", "", "(pending:u64, bytes:u64)"),
     9901: ("X0X_M_TEST_PANIC", False, "agent", "", "nil"),
@@ -239,6 +257,9 @@ RECORDS: Final[dict[int, tuple[str, tuple[str, ...], bool]]] = {
     12: ("X0X_R_LOG", ("level:i32, message:str, attributes:map",), False),
     13: ("X0X_R_FATAL", ("status:i32, message:str",), False),
     14: ("X0X_R_CONTACT_CHANGED", ("agent_id:id",), False),
+    20: ("X0X_R_IDENTITY_CONFLICT", ("agent_id:id, machine_id:id, address:str?",), False),
+    21: ("X0X_R_AGENT_ONLINE", ("agent_id:id, machine_id:id, address:str?",), False),
+    22: ("X0X_R_AGENT_OFFLINE", ("agent_id:id, machine_id:id",), False),
 }
 
 
@@ -309,6 +330,9 @@ class x0x_options(ctypes.Structure):
         ("user_key_path", ctypes.c_char_p),
         ("user_key", ctypes.c_char_p),
         ("user_key_len", ctypes.c_size_t),
+        ("visibility", ctypes.c_uint32),
+        ("presence_interval_ms", ctypes.c_uint32),
+        ("presence_timeout_ms", ctypes.c_uint32),
     ]
 
 

@@ -4,7 +4,7 @@
 package abi
 
 // SchemaHash identifies the header that this file came from.
-const SchemaHash = "369d1c1a72a1f50a"
+const SchemaHash = "a6dece1b49215603"
 
 const (
 	AbiMajor                      = 1
@@ -82,6 +82,9 @@ const (
 	RLog                          = 12
 	RFatal                        = 13
 	RContactChanged               = 14
+	RIdentityConflict             = 20
+	RAgentOnline                  = 21
+	RAgentOffline                 = 22
 	TrustBlocked                  = 0
 	TrustUnknown                  = 1
 	TrustKnown                    = 2
@@ -105,6 +108,11 @@ const (
 	PriorityNormal                = 0
 	PriorityHigh                  = 1
 	PriorityLow                   = 2
+	VisibleNetwork                = 0
+	VisibleContacts               = 1
+	VisibleNobody                 = 2
+	SourceDirect                  = 1
+	SourceFoaf                    = 2
 	EventsLifecycle               = 1
 	EventsMessage                 = 2
 	MJoin                         = 1
@@ -112,6 +120,7 @@ const (
 	MConnectAgent                 = 3
 	MConnectMachine               = 4
 	MConnectAddress               = 5
+	MPresenceFoaf                 = 20
 	MIdentity                     = 101
 	MIsConnected                  = 102
 	MPeers                        = 103
@@ -143,6 +152,10 @@ const (
 	MCard                         = 129
 	MImportCard                   = 130
 	MCertificate                  = 131
+	MPresence                     = 140
+	MPresenceStatus               = 141
+	MWatchPresence                = 142
+	MUnwatchPresence              = 143
 	MSubscriptionInfo             = 201
 	MInboxInfo                    = 202
 	MTestPanic                    = 9901
@@ -192,6 +205,7 @@ var Methods = map[uint32]Method{
 	3:    {"X0X_M_CONNECT_AGENT", "agent", "agent_id:id, timeout_ms:u32?", "(outcome:u8, address:str?)", true},
 	4:    {"X0X_M_CONNECT_MACHINE", "agent", "machine_id:id, timeout_ms:u32?", "(outcome:u8, address:str?)", true},
 	5:    {"X0X_M_CONNECT_ADDRESS", "agent", "address:str, timeout_ms:u32?", "(agent_id:id, machine_id:id)", true},
+	20:   {"X0X_M_PRESENCE_FOAF", "agent", "ttl:u8?, timeout_ms:u32?", "[(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)]", true},
 	101:  {"X0X_M_IDENTITY", "agent", "", "(agent_id:id, machine_id:id, user_id:id?)", false},
 	102:  {"X0X_M_IS_CONNECTED", "agent", "", "(connected:bool)", false},
 	103:  {"X0X_M_PEERS", "agent", "", "[(agent_id:id, machine_id:id, address:str, path:str, rtt_us:u64, dialled:bool, connected_ms:u64)]", false},
@@ -223,6 +237,10 @@ var Methods = map[uint32]Method{
 	129:  {"X0X_M_CARD", "agent", "display_name:str?, addresses:[str]?, groups:[(name:str, invite_link:str)]?, stores:[(name:str, topic:str)]?, lifetime_s:u32?, include_user:bool?, human_consent:bool?", "(link:str)", false},
 	130:  {"X0X_M_IMPORT_CARD", "agent", "link:str, level:u8?", "(agent_id:id, added:bool, level:u8, display_name:str, machine_id:id?, user_id:id?, addresses:[str], groups:[(name:str, invite_link:str)], stores:[(name:str, topic:str)], created_s:u64, expires_s:u64)", false},
 	131:  {"X0X_M_CERTIFICATE", "agent", "", "(certificate:bin?, user_id:id?, issued_ms:u64, expires_ms:u64)", false},
+	140:  {"X0X_M_PRESENCE", "agent", "", "[(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)]", false},
+	141:  {"X0X_M_PRESENCE_STATUS", "agent", "agent_id:id", "(agent_id:id, machine_id:id, addresses:[str], last_seen_ms:u64, source:u8, online:bool)?", false},
+	142:  {"X0X_M_WATCH_PRESENCE", "agent", "agent_id:id", "nil", false},
+	143:  {"X0X_M_UNWATCH_PRESENCE", "agent", "agent_id:id", "nil", false},
 	201:  {"X0X_M_SUBSCRIPTION_INFO", "subscription", "", "(topic:str, pending:u64, dropped:u64, delivered:u64)", false},
 	202:  {"X0X_M_INBOX_INFO", "inbox", "", "(pending:u64, bytes:u64)", false},
 	9901: {"X0X_M_TEST_PANIC", "agent", "", "nil", false},

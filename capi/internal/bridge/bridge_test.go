@@ -694,6 +694,11 @@ func TestImmediateMethods(t *testing.T) {
 		now(abi.MImportCard, "link"))
 	_, err = b.library.CallNow(a, abi.MCard, args(t, "Ada", []string{}, [][]string{{"g", "i"}}, nil, 60, true, true), 1<<20)
 	require.ErrorContains(t, err, "{DisplayName:Ada Addresses:[] Groups:[{Name:g InviteLink:i}] Stores:[] Lifetime:1m0s IncludeUser:true HumanConsent:true}")
+	require.Equal(t, []any{[]any{idBytes(5), idBytes(6), []any{"[2001:db8::1]:7"}, int8(9), int8(abi.SourceDirect), true}}, now(abi.MPresence))
+	require.Equal(t, []any{idBytes(5), idBytes(6), []any{}, int8(0), int8(abi.SourceFoaf), false}, now(abi.MPresenceStatus, idBytes(5)))
+	require.Nil(t, now(abi.MPresenceStatus, idBytes(6)))
+	require.Nil(t, now(abi.MWatchPresence, idBytes(5)))
+	require.Nil(t, now(abi.MUnwatchPresence, idBytes(5)))
 
 	// A method that changes something does not run when its result does not fit.
 	small, err := b.library.CallNow(a, abi.MRemoveContact, args(t, id[:]), 1)
@@ -787,17 +792,61 @@ func TestEvents(t *testing.T) {
 		{Event{Type: x0x.MessageEvent, Message: &m}, abi.REventMessage, []any{core.id[:], int8(2), int8(1), "t"}},
 		{Event{Type: x0x.SessionReset, Agent: AgentID{1}}, abi.RSessionReset, []any{idBytes(1)}},
 		{Event{Type: x0x.ContactChanged, Agent: AgentID{1}}, abi.RContactChanged, []any{idBytes(1)}},
+		{Event{Type: x0x.EventType(200)}, 0, nil}, // is no error, and nothing else either
+		{Event{Type: x0x.IdentityConflict, Agent: AgentID{1}, Machine: MachineID{2}, Addr: "a"}, abi.RIdentityConflict, []any{idBytes(1), idBytes(2), "a"}},
+		{Event{Type: x0x.AgentOnline, Agent: AgentID{1}, Machine: MachineID{2}, Addr: "a"}, abi.RAgentOnline, []any{idBytes(1), idBytes(2), "a"}},
+		{Event{Type: x0x.AgentOnline, Agent: AgentID{1}, Machine: MachineID{2}}, abi.RAgentOnline, []any{idBytes(1), idBytes(2), nil}},
+		{Event{Type: x0x.AgentOffline, Agent: AgentID{1}, Machine: MachineID{2}}, abi.RAgentOffline, []any{idBytes(1), idBytes(2)}},
 		{Event{Type: x0x.ErrorEvent, Err: failure, Agent: AgentID{3}}, abi.RError, []any{int16(abi.ETimeout), "dial: no answer", idBytes(3)}},
 		{Event{Type: x0x.ErrorEvent, Err: failure}, abi.RError, []any{int16(abi.ETimeout), "dial: no answer", nil}},
 	} {
 		tt.event.Time = when
 		core.events.push(tt.event, 0, 1)
+		if tt.meta == nil {
+			continue
+		}
 		r := b.await("event", func(rec) bool { return true })
 		require.Equal(t, tt.kind, r.Kind)
 		require.Equal(t, a, r.ID)
 		require.Equal(t, tt.meta, r.meta)
 		require.EqualValues(t, 1234567890123, r.UnixMs)
 	}
+}
+
+// No type of event is left out: each has a record of its own.
+func TestEveryEventHasARecord(t *testing.T) {
+	b := newBench(t)
+	core := b.core(b.agent())
+	kinds := map[uint16]bool{}
+	for typ := x0x.Connected; typ <= x0x.AgentOffline; typ++ {
+		core.events.push(Event{Type: typ, Message: &Message{}, Time: time.UnixMilli(1)}, 0, 1)
+		kinds[b.await("event", func(rec) bool { return true }).Kind] = true
+	}
+	require.Len(t, kinds, int(x0x.AgentOffline))
+}
+
+func TestPresenceWalk(t *testing.T) {
+	b := newBench(t)
+	a := b.agent()
+	walk := func(token uint64, values ...any) rec {
+		t.Helper()
+		require.NoError(t, b.library.Call(a, abi.MPresenceFoaf, args(t, values...), token, nil))
+		return b.await("walk", func(r rec) bool { return r.ID == token })
+	}
+	found := func(ms any) []any {
+		return []any{[]any{idBytes(8), make([]byte, 32), []any{}, ms, int8(abi.SourceFoaf), true}}
+	}
+	require.Equal(t, []any{int8(abi.Ok), found(int8(0))}, walk(1).meta) // 0: the default of the façade
+	require.Equal(t, []any{int8(abi.Ok), found(uint16(2000))}, walk(2, 5, 2000).meta)
+	require.EqualValues(t, int16(abi.EInvalidArgument), walk(3, 6).meta[0])
+	err := b.library.Call(a, abi.MPresenceFoaf, args(t, 256), 4, nil)
+	require.Equal(t, wire.KindInvalidArgument, wire.KindOf(err))
+
+	var op uint64
+	require.NoError(t, b.library.Call(a, abi.MPresenceFoaf, args(t, nil, abi.NoTimeout), 5, &op))
+	require.NoError(t, b.library.CancelOperation(op))
+	r := b.await("walk", func(r rec) bool { return r.ID == 5 })
+	require.EqualValues(t, int16(abi.ECancelled), r.meta[0])
 }
 
 func idBytes(first byte) []byte {
@@ -819,6 +868,14 @@ func TestOutcomes(t *testing.T) {
 	require.EqualValues(t, abi.PriorityNormal, x0x.PriorityNormal)
 	require.EqualValues(t, abi.PriorityHigh, x0x.PriorityHigh)
 	require.EqualValues(t, abi.PriorityLow, x0x.PriorityLow)
+	require.EqualValues(t, abi.VisibleNetwork, x0x.VisibleToNetwork)
+	require.EqualValues(t, abi.VisibleContacts, x0x.VisibleToContacts)
+	require.EqualValues(t, abi.VisibleNobody, x0x.Invisible)
+	sources := map[string]int{}
+	for e := (x0x.PresenceEntry{}); e.Source <= abi.SourceFoaf; e.Source++ {
+		sources[e.Source.String()] = int(e.Source)
+	}
+	require.Equal(t, map[string]int{"none": 0, "direct": abi.SourceDirect, "foaf": abi.SourceFoaf}, sources)
 	for decision, text := range map[int]string{abi.DecisionUnknown: "Unknown", abi.DecisionAccept: "Accept", abi.DecisionAcceptWithFlag: "AcceptWithFlag",
 		abi.DecisionRejectBlocked: "RejectBlocked", abi.DecisionRejectMachineMismatch: "RejectMachineMismatch"} {
 		require.Equal(t, text, x0x.TrustDecision(decision).String())

@@ -118,6 +118,8 @@ func (a *Agent) parseCall(method uint32, args *record.Args) (run step, timeout t
 			b = record.AppendID(b, agent)
 			return record.AppendID(b, machine), err
 		}
+	case abi.MPresenceFoaf:
+		return a.presenceWalk(args), Forever, args.Done()
 	default:
 		return nil, 0, wire.Errorf(wire.KindUnsupported, "call", "method %d is not in this build", method)
 	}
@@ -213,6 +215,9 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 	if fn := a.contactChange(method, args); fn != nil {
 		return change(sizeNil, fn)
 	}
+	if fn := a.presenceChange(method, args); fn != nil {
+		return change(sizeNil, fn)
+	}
 	switch method {
 	case abi.MSetEvents:
 		mask := args.Uint(abi.EventsLifecycle | abi.EventsMessage)
@@ -299,6 +304,14 @@ func (a *Agent) callNow(method uint32, args *record.Args, room int) (b []byte, e
 	case abi.MEvaluateTrust:
 		id, machine := AgentID(args.ID()), MachineID(args.OptionalID())
 		b = record.AppendUint(record.AppendArray(nil, 1), uint64(a.core.EvaluateTrust(id, machine)))
+	case abi.MPresence:
+		b = appendPresence(nil, a.core.Presence())
+	case abi.MPresenceStatus:
+		if e, ok := a.core.PresenceStatus(AgentID(args.ID())); ok {
+			b = appendPresenceEntry(nil, &e)
+		} else {
+			b = record.AppendNil(nil)
+		}
 	default:
 		return nil, wire.Errorf(wire.KindUnsupported, "call", "method %d is not in this build", method)
 	}

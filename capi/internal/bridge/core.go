@@ -63,6 +63,11 @@ type Core interface {
 	Card(o x0x.CardOptions) (*x0x.Card, error)
 	ImportCard(link string, level TrustLevel) (x0x.ImportedCard, error)
 	Certificate() (*x0x.Certificate, error)
+	Presence() []x0x.PresenceEntry
+	PresenceStatus(id AgentID) (x0x.PresenceEntry, bool)
+	PresenceFOAF(ctx context.Context, ttl int, timeout time.Duration) ([]x0x.PresenceEntry, error)
+	WatchPresence(id AgentID) error
+	UnwatchPresence(id AgentID) error
 
 	Poison(reason error)
 	Poisoned() error

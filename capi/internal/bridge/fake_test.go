@@ -250,6 +250,29 @@ func (a *fakeAgent) ImportCard(link string, level TrustLevel) (x0x.ImportedCard,
 }
 func (a *fakeAgent) Certificate() (*x0x.Certificate, error) { return nil, nil }
 
+// The fake knows of one agent: online, and found by one walk as a friend of a friend.
+func (a *fakeAgent) Presence() []x0x.PresenceEntry {
+	return []x0x.PresenceEntry{{Agent: AgentID{5}, Machine: MachineID{6}, Addresses: []netip.AddrPort{netip.MustParseAddrPort("[2001:db8::1]:7")},
+		LastSeen: time.UnixMilli(9), Source: 1, Online: true}}
+}
+func (a *fakeAgent) PresenceStatus(id AgentID) (x0x.PresenceEntry, bool) {
+	e := x0x.PresenceEntry{Agent: id, Machine: MachineID{6}, Source: 2}
+	return e, id == AgentID{5}
+}
+func (a *fakeAgent) PresenceFOAF(ctx context.Context, ttl int, timeout time.Duration) ([]x0x.PresenceEntry, error) {
+	if ttl > 5 {
+		return nil, wire.Errorf(wire.KindInvalidArgument, "presence", "too far")
+	}
+	if timeout > time.Hour { // until it is cancelled
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	e := x0x.PresenceEntry{Agent: AgentID{8}, LastSeen: time.UnixMilli(timeout.Milliseconds()), Source: 2, Online: true}
+	return []x0x.PresenceEntry{e}, a.use()
+}
+func (a *fakeAgent) WatchPresence(AgentID) error   { return a.use() }
+func (a *fakeAgent) UnwatchPresence(AgentID) error { return a.use() }
+
 func (a *fakeAgent) Poison(reason error) {
 	if a.poison.CompareAndSwap(nil, &reason) {
 		a.events.push(Event{Type: x0x.Fatal, Agent: a.id, Err: wire.Errorf(wire.KindPanic, "agent", "%w", reason), Time: time.Now()}, 0, 0)

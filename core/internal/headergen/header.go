@@ -101,7 +101,7 @@ var (
 	methodTag  = regexp.MustCompile(`^@(async|now) ([a-z]+) \((.*?)\) -> (.+)$`)
 	recordTag  = regexp.MustCompile(`^@record (.+)$`)
 	metaForm   = regexp.MustCompile(`meta\(([^)]*)\)`)
-	resultForm = regexp.MustCompile(`^(nil|\((?:[^()]|\[\([^()]*\)\])*\)|\[\((?:[^()]|\[\([^()]*\)\])*\)\]|\[[a-z0-9]+\]|map\([a-z0-9:]+\))`)
+	resultForm = regexp.MustCompile(`^(nil|\((?:[^()]|\[\([^()]*\)\])*\)\??|\[\((?:[^()]|\[\([^()]*\)\])*\)\]|\[[a-z0-9]+\]|map\([a-z0-9:]+\))`)
 )
 
 // Parse reads the text of x0x.h.

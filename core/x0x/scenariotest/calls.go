@@ -139,6 +139,32 @@ func init() { // not in the declaration: Parse asks for the names, and the calls
 			return Result{"existed": existed}, err
 		}),
 
+		"presence": func(_ context.Context, _ *run, a *actor, _ args) (Result, error) {
+			list, err := a.Presence()
+			return Result{"count": uint64(len(list))}, err
+		},
+		"wait_presence": func(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+			return a.until(ctx, func() (Result, bool, error) {
+				list, err := a.Presence()
+				return Result{"count": uint64(len(list))}, len(list) == x.Count, err
+			})
+		},
+		"presence_status": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			p, err := a.PresenceStatus(id)
+			return Result{"exists": p.Exists, "online": p.Online, "machine_id": p.Machine, "source": p.Source}, err
+		}),
+		"presence_foaf": func(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
+			list, err := a.PresenceFOAF(ctx, x.TTL, x.timeout())
+			return Result{"count": uint64(len(list))}, err
+		},
+		"find_presence": withID(func(x args) value { return x.Agent }, findPresence),
+		"watch_presence": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			return nil, a.WatchPresence(id)
+		}),
+		"unwatch_presence": withID(func(x args) value { return x.Agent }, func(_ context.Context, a *actor, id ID, _ args) (Result, error) {
+			return nil, a.UnwatchPresence(id)
+		}),
+
 		"set_topic_priority": func(_ context.Context, _ *run, a *actor, x args) (Result, error) {
 			return nil, a.SetTopicPriority(string(x.Topic.raw()), x.Priority)
 		},
@@ -260,6 +286,15 @@ func waitPeers(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
 	})
 }
 
+// findPresence walks until a walk finds that agent. Each is short: what is not known yet to the
+// friends may be a moment later.
+func findPresence(ctx context.Context, a *actor, id ID, x args) (Result, error) {
+	return a.until(ctx, func() (Result, bool, error) {
+		list, err := a.PresenceFOAF(ctx, x.TTL, x.timeout())
+		return nil, slices.Contains(list, id), err
+	})
+}
+
 // waitNeighbor waits until topics go through that agent.
 func waitNeighbor(ctx context.Context, a *actor, id ID, _ args) (Result, error) {
 	return a.until(ctx, func() (Result, bool, error) {
@@ -309,7 +344,7 @@ func event(ctx context.Context, _ *run, a *actor, x args) (Result, error) {
 			}
 		}
 		if e.Name == x.Name {
-			return Result{"agent": e.Agent, "payload": e.Payload, "topic": e.Topic}, nil
+			return Result{"agent": e.Agent, "machine_id": e.Machine, "payload": e.Payload, "topic": e.Topic}, nil
 		}
 	}
 }

@@ -57,6 +57,9 @@ type spec struct {
 	ActivePeers      uint32 `json:"active_peers"`
 	PassivePeers     uint32 `json:"passive_peers"`
 	PeersPerAddress  int32  `json:"max_peers_per_address"`
+	Visibility       string `json:"visibility"`
+	PresenceEveryMS  uint32 `json:"presence_interval_ms"`
+	PresenceWaitMS   uint32 `json:"presence_timeout_ms"`
 	NoLocalDiscovery bool   `json:"no_local_discovery"`
 	NoRelay          bool   `json:"no_relay"`
 }
@@ -93,6 +96,7 @@ type args struct {
 	HumanConsent     bool   `json:"human_consent"`
 	IdentityType     string `json:"identity_type"`
 	Priority         string `json:"priority"`
+	TTL              int    `json:"ttl"`
 	Name             string `json:"name"`
 	Mask             uint32 `json:"mask"`
 }

@@ -181,6 +181,7 @@ func (r *run) open(s *spec) error {
 		SessionTTL: ms(s.SessionTTLMS), CloseGrace: ms(s.CloseGraceMS),
 		InboxMessages: s.InboxMessages, InboxBytes: s.InboxBytes, MaxOperations: s.MaxOperations, MaxPeers: s.MaxPeers,
 		ActivePeers: s.ActivePeers, PassivePeers: s.PassivePeers, MaxPeersPerAddress: s.PeersPerAddress,
+		Visibility: s.Visibility, PresenceInterval: ms(s.PresenceEveryMS), PresenceTimeout: ms(s.PresenceWaitMS),
 		NoLocalDiscovery: s.NoLocalDiscovery, NoRelay: s.NoRelay,
 	}
 	if s.Network != "" {

@@ -33,6 +33,8 @@ type Options struct {
 	ActivePeers, PassivePeers                                     uint32
 	MaxPeersPerAddress                                            int32
 	InboxBytes                                                    uint64
+	Visibility                                                    string // "network", "social", "hidden", or ""
+	PresenceInterval, PresenceTimeout                             time.Duration
 	NoLocalDiscovery, NoRelay                                     bool
 }
 
@@ -97,6 +99,13 @@ type Agent interface {
 	// HasCertificate reports whether there is a certificate, and the user by identity and
 	// certificate, which agree.
 	HasCertificate() (bool, error)
+	// Presence returns who is online.
+	Presence() ([]ID, error)
+	PresenceStatus(id ID) (Presence, error)
+	// PresenceFOAF returns whom one walk of so many hops has found.
+	PresenceFOAF(ctx context.Context, ttl int, timeout time.Duration) ([]ID, error)
+	WatchPresence(id ID) error
+	UnwatchPresence(id ID) error
 
 	SetEvents(mask uint32) error
 	NextEvent(ctx context.Context) (Event, error)
@@ -117,6 +126,13 @@ type Imported struct {
 	Level, DisplayName        string
 	User                      bool // the card shows one
 	Addresses, Groups, Stores int  // how many
+}
+
+// Presence is what is known of whether an agent is online; Exists is false if that is nothing.
+type Presence struct {
+	Exists, Online bool
+	Machine        ID
+	Source         string // "direct" or "foaf"
 }
 
 // PublishOptions configure a publish.
@@ -172,10 +188,12 @@ type Direct struct {
 }
 
 // Event is one event. Name is "connected", "disconnected", "peer_joined", "error",
-// "session_reset", "contact_changed", "message", or something else that no scenario waits for.
+// "session_reset", "contact_changed", "identity_conflict", "agent_online", "agent_offline",
+// "message", or something else that no scenario waits for.
 type Event struct {
 	Name    string
 	Agent   ID
+	Machine ID // zero if it is about none
 	Payload []byte
 	Topic   string
 }
