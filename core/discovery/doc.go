@@ -1,17 +1,22 @@
 // Package discovery learns which agents exist and where they listen.
 //
-// Today it holds one source: the Registry, through which agents of one user on
-// one machine find each other with no configuration and no network. Start with
-// [OpenRegistry], which writes this agent's entry, and [Registry.Watch], which
-// reports every other agent of the same network as it appears.
+// An [Announcement] is what an agent says of itself, under its signature and that
+// of its machine; a [Cache] keeps those of others. Start with [NewBinding] and
+// [NewAnnouncement], and with [Cache.Add]. How announcements travel is the
+// business of others (package rendezvous, for one).
+//
+// The Registry is how agents of one user on one machine find each other with no
+// configuration and no network. Start with [OpenRegistry], which writes this
+// agent's entry, and [Registry.Watch], which reports every other agent of the
+// same network as it appears.
 //
 // A registry entry is a hint and nothing more: it names a port on loopback and
 // the machine id that should answer there. The proof is the connection, pinned
 // to that machine id; an entry that lies costs one failed dial.
 //
 // The package does not dial, does not judge trust and reads no environment.
-// All methods are safe for concurrent use. Linux only; elsewhere OpenRegistry
-// answers wire.KindUnsupported and the rest of the system works without it.
+// All methods are safe for concurrent use. The Registry is for Linux only;
+// elsewhere OpenRegistry answers wire.KindUnsupported and the rest of the system works without it.
 //
 // # Rules of the folder
 //

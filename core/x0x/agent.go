@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/direct"
+	"github.com/saorsa-labs/x0x-go/core/discovery"
 	"github.com/saorsa-labs/x0x-go/core/gossip"
 	"github.com/saorsa-labs/x0x-go/core/internal/mailbox"
 	"github.com/saorsa-labs/x0x-go/core/internal/task"
@@ -46,6 +47,8 @@ type Agent struct {
 	dials       *dialQueue
 	peerCache   *peerCache
 	conflicts   conflicts
+	cache       *discovery.Cache
+	disclosed   atomic.Bool // the user, by AnnounceIdentity
 	line        *publishLine
 	inbox       Feed[DirectMessage]
 
@@ -91,6 +94,7 @@ func New(o Options) (*Agent, error) {
 	a.ctx, a.cancel = context.WithCancelCause(context.Background())
 	a.tasks, a.closer = task.New(a.panicked), task.New(a.panicked)
 	a.policy = trust.NewPolicy(a.trust, o.AcceptFrom)
+	a.cache = newDiscoveryCache(a)
 	a.events = newEvents(o.EventLimit)
 	a.copies = newCopies(a)
 	a.links = newTopicLinks(a)

@@ -9,6 +9,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/gossip"
 	"github.com/saorsa-labs/x0x-go/core/membership"
 	"github.com/saorsa-labs/x0x-go/core/presence"
+	"github.com/saorsa-labs/x0x-go/core/rendezvous"
 	"github.com/saorsa-labs/x0x-go/core/revocation"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
@@ -33,6 +34,7 @@ func (h handler) ConnUp(c *transport.Conn) {
 	h.a.direct.LinkUp(link{c})
 	h.net.presence.peerUp(c.AgentID(), c.MachineID())
 	h.net.overlay.peerUp(c)
+	h.net.rendezvous.peerUp(c)
 	h.a.trust.Touch(c.AgentID(), c.MachineID(), time.Now().UTC())
 }
 
@@ -45,6 +47,7 @@ func (h handler) ConnDown(c *transport.Conn, err error) {
 	h.a.direct.LinkDown(link{c}, err)
 	if h.a.links.down(c) {
 		h.net.overlay.peerDown(c.AgentID())
+		h.net.rendezvous.peerDown(c.AgentID())
 		h.net.presence.peerDown(c)
 	}
 }
@@ -86,6 +89,12 @@ func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 		if presence.IsFrame(typ) {
 			if err := h.net.presence.handleFrame(c.AgentID(), frame); err != nil {
 				h.a.log.Debug("presence frame refused", "peer", c.AgentID().Short(), "error", err)
+			}
+			continue
+		}
+		if rendezvous.IsFrame(typ) {
+			if err := h.net.rendezvous.handleFrame(c, frame); err != nil {
+				h.a.log.Debug("rendezvous frame refused", "peer", c.AgentID().Short(), "error", err)
 			}
 			continue
 		}

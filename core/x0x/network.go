@@ -44,6 +44,7 @@ type network struct {
 	overlay     *overlay
 	presence    *presenceRoom
 	revocations *revocationRoom
+	rendezvous  *rendezvousRoom
 	registry    *discovery.Registry         // nil without local discovery
 	lan         atomic.Pointer[lan.Service] // nil without LAN discovery, and until it has started
 	bootstrap   []*bootstrapHost
@@ -95,6 +96,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	n.overlay = newOverlay(n)
 	n.presence = newPresenceRoom(n)
 	n.revocations = newRevocationRoom(n)
+	n.rendezvous = newRendezvousRoom(n)
 	n.peers = transport.NewPeers(n.endpoint, handler{a, n}, transport.PeersConfig{MaxPeers: a.opts.MaxPeers, OnEvent: a.peerEvent})
 	if !a.opts.NoLocalDiscovery {
 		n.registry, err = discovery.OpenRegistry(discovery.RegistryOptions{
@@ -116,6 +118,7 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	n.tasks.Go("overlay", n.overlay.run)
 	n.tasks.Go("presence", n.presence.run)
 	n.tasks.Go("revocations", n.revocations.run)
+	n.tasks.Go("rendezvous", n.rendezvous.run)
 	if n.wantsLAN() {
 		n.tasks.Go("LAN", n.searchLAN)
 	}
@@ -198,22 +201,27 @@ func (n *network) dialNeighbours(ctx context.Context, g *task.Group) {
 	}
 }
 
-// connectAgent connects to an agent. The registry names machines and not agents, so one that
-// has just joined may be heard of, through a topic or a person, before anybody has dialled it:
-// who is not found is looked for there before that is said.
+// connectAgent connects to an agent. One that is not found, or no more where it was, is looked
+// for before that is said: in the registry, which names machines and not agents, and by what it
+// has announced to the network.
 func (n *network) connectAgent(ctx context.Context, id AgentID) (ConnectOutcome, error) {
 	outcome, err := n.peers.Connect(ctx, id)
-	if outcome != NotFound || err == nil || n.registry == nil {
+	if outcome == NotFound && err != nil && n.registry != nil {
+		pass, cancel := context.WithTimeout(ctx, joinPass)
+		g := task.New(n.agent.panicked)
+		n.dialNeighbours(pass, g)
+		g.Wait()
+		cancel()
+		outcome, err = n.peers.Connect(ctx, id)
+		if outcome == AlreadyConnected {
+			outcome = Direct // by the pass of this very call
+		}
+	}
+	if err == nil || ctx.Err() != nil || outcome != NotFound && (outcome != Unreachable || refusal(err)) || n.peers.Connected() == 0 {
 		return outcome, err
 	}
-	pass, cancel := context.WithTimeout(ctx, joinPass)
-	defer cancel()
-	g := task.New(n.agent.panicked)
-	n.dialNeighbours(pass, g)
-	g.Wait()
-	outcome, err = n.peers.Connect(ctx, id)
-	if outcome == AlreadyConnected {
-		outcome = Direct // by the pass of this very call
+	if found, findErr := n.findAndConnect(ctx, id); findErr == nil || outcome == NotFound && found == Unreachable {
+		return found, findErr
 	}
 	return outcome, err
 }
@@ -250,6 +258,7 @@ func (n *network) lookLoop() {
 			ctx, cancel := context.WithTimeout(n.ctx, n.agent.opts.DialTimeout)
 			n.look(ctx)
 			cancel()
+			n.rendezvous.learn()
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/saorsa-labs/x0x-go/core/discovery"
 	"github.com/saorsa-labs/x0x-go/core/identity"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -78,6 +79,9 @@ type Options struct {
 	// PresenceInterval is how often it says so (30 s), and PresenceTimeout the silence after
 	// which another is offline at the latest (5 min); usually its rhythm tells sooner.
 	PresenceInterval, PresenceTimeout time.Duration
+	// IdentityTTL is how long this agent is found after it was last heard of (15 min, at most an
+	// hour); it announces itself anew at a third of it.
+	IdentityTTL time.Duration
 	// InboxMessages and InboxBytes bound the direct messages that wait for the application
 	// (1,024 and 32 MiB). When it is full the senders' windows close; nothing is dropped.
 	InboxMessages int
@@ -122,6 +126,7 @@ func (o Options) withDefaults() (Options, error) {
 		{&o.PeerTimeout, time.Second, "peer timeout"},
 		{&o.SessionTTL, time.Minute, "session time to live"},
 		{&o.CloseGrace, 2 * time.Second, "close grace"},
+		{&o.IdentityTTL, 15 * time.Minute, "identity time to live"},
 		{&o.PresenceInterval, 30 * time.Second, "presence interval"},
 		{&o.PresenceTimeout, 5 * time.Minute, "presence timeout"},
 	} {
@@ -162,6 +167,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.AcceptFrom == TrustBlocked { // the zero value
 		o.AcceptFrom = TrustUnknown
+	}
+	if o.IdentityTTL > discovery.MaxTTL {
+		return o, wire.Errorf(wire.KindInvalidArgument, op, "identity time to live is over %v", discovery.MaxTTL)
 	}
 	if o.Visibility > Invisible {
 		return o, wire.Errorf(wire.KindInvalidArgument, op, "unknown visibility %d", o.Visibility)

@@ -40,6 +40,7 @@ func (a *Agent) Stats() map[string]uint64 {
 		add("peers", counters(n.peers.Stats()))
 		add("overlay", counters(n.overlay.stats()))
 		add("revocations", counters(n.revocations.stats()))
+		add("rendezvous", counters(n.rendezvous.stats()))
 		add("presence", counters(n.presence.stats()))
 		if l := n.lan.Load(); l != nil {
 			add("lan", counters(l.Stats()))

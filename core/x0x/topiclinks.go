@@ -32,6 +32,7 @@ type topicLinks struct {
 
 	mu    sync.Mutex
 	links map[AgentID]*topicLink
+	conns map[*transport.Conn]*topicLink // also those that another connection has replaced
 }
 
 // topicLink is the way to one peer, with a lane for each class.
@@ -59,7 +60,7 @@ type lane struct {
 }
 
 func newTopicLinks(a *Agent) *topicLinks {
-	return &topicLinks{agent: a, links: map[AgentID]*topicLink{}}
+	return &topicLinks{agent: a, links: map[AgentID]*topicLink{}, conns: map[*transport.Conn]*topicLink{}}
 }
 
 // up makes conn the way to its agent; what waited for an older connection is dropped, since
@@ -70,13 +71,14 @@ func (t *topicLinks) up(conn *transport.Conn) {
 	l.bulk = lane{link: l, kind: transport.KindGossip, most: bulkBytes}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.links[conn.AgentID()] = l
+	t.links[conn.AgentID()], t.conns[conn] = l, l
 }
 
 // down forgets conn, and reports whether it was the way to its agent.
 func (t *topicLinks) down(conn *transport.Conn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	delete(t.conns, conn)
 	l := t.links[conn.AgentID()]
 	if l == nil || l.conn != conn {
 		return false
@@ -111,6 +113,19 @@ func (t *topicLinks) Send(to AgentID, class gossip.Class, frame []byte) bool {
 	t.mu.Lock()
 	l := t.links[to]
 	t.mu.Unlock()
+	return t.sendOver(l, class, frame)
+}
+
+// Reply is Send over the connection that a frame came from: of an agent that runs on two
+// machines, each gets its own answer.
+func (t *topicLinks) Reply(to *transport.Conn, class gossip.Class, frame []byte) bool {
+	t.mu.Lock()
+	l := t.conns[to]
+	t.mu.Unlock()
+	return t.sendOver(l, class, frame)
+}
+
+func (t *topicLinks) sendOver(l *topicLink, class gossip.Class, frame []byte) bool {
 	if l != nil {
 		lane := &l.bulk
 		if class == gossip.ClassControl {
