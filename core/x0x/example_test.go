@@ -230,3 +230,53 @@ func ExampleAgent_PinMachine() {
 	// Accept RejectMachineMismatch
 	// RejectBlocked
 }
+
+// A card is a signed link by which an agent is introduced: in a mail, on a page, as a code to
+// scan. Importing it makes a contact and says where to look for the agent.
+func ExampleAgent_ImportCard() {
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	options, done := example()
+	defer done()
+	options.NoLocalDiscovery = true // they know nothing of each other
+	ada, err := x0x.New(options)
+	check(err)
+	defer ada.Close(ctx)
+	ben, err := x0x.New(options)
+	check(err)
+	defer ben.Close(ctx)
+	check(ada.JoinNetwork(ctx))
+	check(ben.JoinNetwork(ctx))
+
+	card, err := ada.Card(x0x.CardOptions{DisplayName: "Ada"})
+	check(err)
+	link := card.Link() // x0x://agent/…
+
+	imported, err := ben.ImportCard(link, x0x.TrustKnown)
+	check(err)
+	contact, _ := ben.Contact(imported.AgentID)
+	fmt.Println(contact.Label, contact.Level)
+	_, err = ben.SendDirect(ctx, imported.AgentID, []byte("hello Ada"), x0x.SendOptions{})
+	check(err)
+	message, err := ada.RecvDirect(ctx)
+	check(err)
+	fmt.Printf("%s\n", message.Payload)
+	// Output:
+	// Ada known
+	// hello Ada
+}
+
+// What an agent signs for an application stands alone: whoever has it can tell who said it, and
+// for which purpose.
+func ExampleAgent_Sign() {
+	agent, err := x0x.New(x0x.Options{})
+	check(err)
+	defer agent.Close(context.Background())
+	signature, err := agent.Sign("example.org/vote/v1", []byte("yes"))
+	check(err)
+	fmt.Println(x0x.Verify(agent.AgentID(), "example.org/vote/v1", []byte("yes"), signature) == nil)
+	fmt.Println(errors.Is(x0x.Verify(agent.AgentID(), "example.org/vote/v1", []byte("no"), signature), x0x.ErrAuth))
+	// Output:
+	// true
+	// true
+}

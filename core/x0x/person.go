@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
-	"github.com/saorsa-labs/x0x-go/core/store"
 	"github.com/saorsa-labs/x0x-go/core/trust"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -34,7 +33,6 @@ type person struct {
 
 // Names of files in the identity folder, beside the keys.
 const (
-	certificateFile = "agent.cert"
 	contactsFile    = "contacts.json"
 	revocationsFile = "revocations.dat"
 )
@@ -43,7 +41,7 @@ const (
 // revoked. A damaged file is an error and left as it is: to start without it would unblock
 // everyone.
 func (k *keys) open(o Options) (*person, *trust.Store, *trust.Revocations, error) {
-	p := &person{key: k.user, agent: k.agent, path: k.file(certificateFile)}
+	p := &person{key: k.user, agent: k.agent, path: k.file(identity.CertificateFile)}
 	if err := p.load(time.Now()); err != nil {
 		return nil, nil, nil, err
 	}
@@ -79,16 +77,12 @@ func (p *person) load(now time.Time) error {
 // read fails for a certificate that is damaged or says something else than the options, which
 // is never overwritten.
 func (p *person) read(now time.Time) error {
-	const op = "open certificate"
-	text, err := store.ReadFile(p.path, identity.AcceptedCertificateSize)
-	if err != nil {
+	var err error
+	if p.cert, err = identity.LoadCertificate(p.path); err != nil {
 		return err
 	}
-	if p.cert, err = identity.ParseCertificate(text); err != nil {
-		return wire.Errorf(wire.KindCorrupt, op, "%s is damaged and was left as it is: restore it, or move it away: %w", p.path, err)
-	}
 	if err := p.fits(now); err != nil {
-		return wire.Errorf(wire.KindAuth, op, "%s was left as it is: move it away to do without: %w", p.path, err)
+		return wire.Errorf(wire.KindAuth, "load certificate", "%s was left as it is: move it away to do without: %w", p.path, err)
 	}
 	return nil
 }
@@ -127,7 +121,7 @@ func (p *person) certificate(now time.Time) (*Certificate, error) {
 		return nil, err
 	}
 	if p.path != "" {
-		if err := store.WriteFile(p.path, c.Marshal()); err != nil {
+		if err := identity.SaveCertificate(p.path, c); err != nil {
 			return nil, err
 		}
 	}

@@ -128,6 +128,21 @@ func TestArgs(t *testing.T) {
 	require.NoError(t, args.Done())
 }
 
+func TestLateArgs(t *testing.T) {
+	args := ParseArgs(pack(t, []byte("bytes"), []byte{}, [][]string{{"a", "b"}, {"", "c"}}, []string{}, nil, true, "x"))
+	require.Equal(t, []byte("bytes"), args.Bytes())
+	require.Equal(t, []byte{}, args.Bytes())
+	require.Equal(t, [][2]string{{"a", "b"}, {"", "c"}}, args.OptionalPairs(2))
+	require.Equal(t, []string{}, args.OptionalStrings(2), "none are another thing than nothing said")
+	require.Nil(t, args.OptionalStrings(2))
+	require.True(t, args.OptionalBool())
+	require.Equal(t, "x", args.OptionalString())
+	require.Empty(t, args.OptionalString())
+	require.False(t, args.OptionalBool())
+	require.Nil(t, args.OptionalPairs(2))
+	require.NoError(t, args.Done())
+}
+
 func TestArgsErrors(t *testing.T) {
 	id := make([]byte, 32)
 	tests := []struct {
@@ -151,6 +166,12 @@ func TestArgsErrors(t *testing.T) {
 		{"too many texts", pack(t, []string{"a", "b"}), func(a *Args) { a.Strings(1) }, wire.KindInvalidArgument},
 		{"a number among texts", pack(t, []any{"a", 1}), func(a *Args) { _ = a.Strings(2) }, wire.KindInvalidArgument},
 		{"nil for text", pack(t, nil), func(a *Args) { _ = a.String() }, wire.KindInvalidArgument},
+		{"text for bytes", pack(t, "a"), func(a *Args) { a.Bytes() }, wire.KindInvalidArgument},
+		{"no bytes", nil, func(a *Args) { a.Bytes() }, wire.KindInvalidArgument},
+		{"a number for a bool", pack(t, 1), func(a *Args) { a.OptionalBool() }, wire.KindInvalidArgument},
+		{"texts for pairs", pack(t, []string{"a"}), func(a *Args) { a.OptionalPairs(2) }, wire.KindInvalidArgument},
+		{"three of a pair", pack(t, [][]string{{"a", "b", "c"}}), func(a *Args) { a.OptionalPairs(2) }, wire.KindInvalidArgument},
+		{"too many pairs", pack(t, [][]string{{"a", "b"}, {"a", "b"}}), func(a *Args) { a.OptionalPairs(1) }, wire.KindInvalidArgument},
 		{"too large", make([]byte, MaxArgs+1), func(*Args) {}, wire.KindTooLarge},
 	}
 	for _, tt := range tests {
@@ -167,11 +188,12 @@ func FuzzArgs(f *testing.F) {
 	f.Add(pack(f, make([]byte, 32), 5, "text", []string{"a"}), []byte{0, 1, 2, 3})
 	f.Add(pack(f, nil, nil), []byte{4, 5})
 	f.Add([]byte{0xdd, 0xff, 0xff, 0xff, 0xff}, []byte{3})
+	f.Add(pack(f, []byte("b"), true, [][]string{{"a", "b"}}, []string{"c"}, "d"), []byte{6, 7, 8, 9, 10})
 	f.Fuzz(func(t *testing.T, b []byte, order []byte) {
 		args := ParseArgs(b)
 		n := 0
 		for _, o := range order {
-			switch o % 6 {
+			switch o % 11 {
 			case 0:
 				args.ID()
 			case 1:
@@ -186,6 +208,20 @@ func FuzzArgs(f *testing.F) {
 				args.OptionalID()
 			case 5:
 				args.OptionalUint(math.MaxUint32)
+			case 6:
+				n += len(args.Bytes())
+			case 7:
+				args.OptionalBool()
+			case 8:
+				for _, p := range args.OptionalPairs(1 << 20) {
+					n += len(p[0]) + len(p[1])
+				}
+			case 9:
+				for _, s := range args.OptionalStrings(1 << 20) {
+					n += len(s)
+				}
+			case 10:
+				n += len(args.OptionalString())
 			}
 		}
 		if n > len(b) {
