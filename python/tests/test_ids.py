@@ -111,7 +111,7 @@ def test_options_reach_the_struct(tmp_path: Any) -> None:
 def test_every_option_is_taken() -> None:
     known = set(x0x.AgentOptions.__annotations__)
     fields = {name for name, *_ in _abi.x0x_options._fields_}
-    for name in fields - {"size", "flags", "machine_key_len", "agent_key_len"}:
+    for name in fields - {"size", "flags", "machine_key_len", "agent_key_len", "user_key_len"}:
         assert name.removesuffix("_ms") in known, name
 
 
