@@ -84,7 +84,8 @@ type ImportedCard struct {
 
 // ImportCard verifies a card, makes its agent a contact of this level and of the name on the
 // card, and remembers its addresses as hints where to find it. An agent that is a contact
-// already stays as it is, whatever the card and the level say.
+// already stays as it is, whatever the card and the level say. (Of an import and a first
+// SetTrust of the same agent at the same moment, on two goroutines, the later one counts.)
 //
 // Errors: ErrAuth for a card that its agent has not signed or that has ended, ErrCorrupt and
 // ErrUnsupported for one that cannot be read, ErrInvalidArgument for another text, for another
