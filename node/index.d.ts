@@ -83,6 +83,10 @@ export type TopicPriority = 'normal' | 'high' | 'low';
 export type TrustLevel = 'blocked' | 'unknown' | 'known' | 'trusted';
 export type TrustDecision = 'Unknown' | 'Accept' | 'AcceptWithFlag' | 'RejectBlocked' | 'RejectMachineMismatch';
 export type IdentityType = 'anonymous' | 'known' | 'trusted' | 'pinned';
+/** To whom an agent says that it is online: neighbours, who tell others; contacts; nobody. */
+export type Visibility = 'network' | 'social' | 'hidden';
+/** How it is known that an agent is online: it said so itself, or somebody passed on what it signed. */
+export type PresenceSource = 'direct' | 'foaf';
 export type ConnectOutcome = 'Direct' | 'Coordinated' | 'AlreadyConnected' | 'Unreachable' | 'NotFound';
 
 /** Bytes as they are, or text as UTF-8. */
@@ -143,6 +147,11 @@ export interface ReadOptions {
   /** Milliseconds; default no limit, 0 only looks. */
   timeout?: number;
   signal?: AbortSignal;
+}
+
+export interface WalkOptions extends CallOptions {
+  /** Hops, 1 to 5; default 2. */
+  ttl?: number;
 }
 
 export interface SendOptions extends CallOptions {
@@ -224,6 +233,12 @@ export interface AgentOptions {
    * count.
    */
   maxPeersPerAddress?: number;
+  /** To whom this agent says that it is online, by name or as 0, 1, 2; default 'network'. */
+  visibility?: Visibility | 0 | 1 | 2;
+  /** How often it says so; default 30,000. */
+  presenceInterval?: number;
+  /** Silence after which another agent is offline at the latest; default 300,000. */
+  presenceTimeout?: number;
   /** false: neither register in nor read the local registry. */
   localDiscovery?: boolean;
   /** false: do not carry topics that this agent does not subscribe to. */
@@ -368,6 +383,16 @@ export interface Certificate {
   /** Its binary form. */
   bytes: Buffer;
 }
+export interface PresenceEntry {
+  agentId: AgentId;
+  machineId: MachineId;
+  /** Where it says that it listens: hints, and only such as mean the same to everybody. */
+  addresses: string[];
+  /** When it was heard of last, by this machine's clock. */
+  lastSeen: number | undefined;
+  source: PresenceSource;
+  online: boolean;
+}
 export interface SubscriptionInfo {
   topic: string;
   pending: number;
@@ -405,6 +430,14 @@ export interface ContactChangedEvent {
   agentId: AgentId;
   timestamp: number;
 }
+/** This agent runs on another machine too, which the event names: end one of the two. */
+export interface IdentityConflictEvent extends PeerEvent {
+  address: string | undefined;
+}
+export interface AgentOnlineEvent extends PeerEvent {
+  address: string | undefined;
+}
+export interface AgentOfflineEvent extends PeerEvent {}
 export interface LaggedEvent {
   source: 'subscription' | 'inbox' | 'events' | 'log';
   topic: string | undefined;
@@ -431,6 +464,12 @@ export interface AgentEvents {
   sessionReset: SessionResetEvent;
   /** A contact was added, changed or removed by a call on this agent. */
   contactChanged: ContactChangedEvent;
+  /** The key of this agent is in use on another machine. Once for each machine. */
+  identityConflict: IdentityConflictEvent;
+  /** An agent that shows itself to this one is online: a neighbour, a contact, or watched. */
+  agentOnline: AgentOnlineEvent;
+  /** It is not any more: it said goodbye, or fell silent. */
+  agentOffline: AgentOfflineEvent;
   /** A copy of each message of the subscribed topics. No back-pressure: new code iterates. */
   message: Message;
   /** Messages, events or logs were dropped because a reader was slow. */
@@ -602,6 +641,18 @@ export class Agent implements AsyncDisposable {
   /** Whether it existed. */
   removeContact(agentId: AgentIdLike): boolean;
 
+  /** Who is online, as far as this agent has heard, by id; [] before joining. */
+  presence(): PresenceEntry[];
+  /** Also of a contact that is offline; undefined if nothing is known. */
+  presenceStatus(agentId: AgentIdLike): PresenceEntry | undefined;
+  /** Events of an agent that is no contact. @throws X0XError X0X_E_UNREACHABLE before joining */
+  watchPresence(agentId: AgentIdLike): void;
+  unwatchPresence(agentId: AgentIdLike): void;
+  /** Asks friends of friends; resolves with what has come when all answered, or after `timeout` (5,000). */
+  presenceFoaf(options?: WalkOptions): Promise<PresenceEntry[]>;
+  /** The same for one agent. */
+  findPresence(agentId: AgentIdLike, options?: WalkOptions): Promise<PresenceEntry | undefined>;
+
   on<E extends keyof AgentEvents>(event: E, callback: (event: AgentEvents[E]) => void): EventListener;
   on(event: string, callback: (event: any) => void): EventListener;
   once<E extends keyof AgentEvents>(event: E, callback: (event: AgentEvents[E]) => void): EventListener;
@@ -638,6 +689,9 @@ export class AgentBuilder {
   withNetworkId(id: string): this;
   withBind(address: string): this;
   withBootstrap(addresses: string | string[]): this;
+  withVisibility(visibility: Visibility | 0 | 1 | 2): this;
+  withPresenceBeaconInterval(seconds: number): this;
+  withPresenceOfflineTimeout(seconds: number): this;
   withOptions(options: AgentOptions): this;
   build(): Promise<Agent>;
 }

@@ -14,6 +14,7 @@ const { X0XError, invalid } = require('./errors.js');
 const { OUTCOMES, TRUST_LEVELS, TRUST_DECISIONS, IDENTITY_TYPES } = require('./message.js');
 const { contactOf } = require('./contact.js');
 const { cardArgs, importedOf, certificateOf } = require('./card.js');
+const { presenceOf } = require('./presence.js');
 const { TopicMesh, TOPIC_PRIORITIES } = require('./mesh.js');
 const { topicOf, payloadOf, optionsOf, signalOf, timeoutOf, roomOf, countOf, wordOf, labelOf, kind } = require('./check.js');
 
@@ -462,12 +463,57 @@ class Agent {
     return this.#core.callNow(abi.X0X_M_REMOVE_CONTACT, [idBytes(AgentId, agentId)])[0];
   }
 
+  // ------------------------------------------------------------------ presence
+
+  /**
+   * [{ agentId, machineId, addresses, lastSeen, source, online }] by id: who is online, as far
+   * as this agent has heard; [] before joining. These are its neighbours, its contacts, whom it
+   * watches, and whom presenceFoaf() found, unless they hide or are blocked. 'agentOnline' and
+   * 'agentOffline' tell of changes.
+   */
+  presence() {
+    return this.#core.callNow(abi.X0X_M_PRESENCE).map(presenceOf);
+  }
+
+  /** What is known of one agent, also of a contact that is offline; undefined if nothing is. */
+  presenceStatus(agentId) {
+    const row = this.#core.callNow(abi.X0X_M_PRESENCE_STATUS, [idBytes(AgentId, agentId)]);
+    return row ? presenceOf(row) : undefined;
+  }
+
+  /** Events of an agent that is no contact, until unwatchPresence() or leaveNetwork(). */
+  watchPresence(agentId) {
+    this.#core.callNow(abi.X0X_M_WATCH_PRESENCE, [idBytes(AgentId, agentId)], 'Failed to watch presence');
+  }
+
+  /** Takes back watchPresence(). */
+  unwatchPresence(agentId) {
+    this.#core.callNow(abi.X0X_M_UNWATCH_PRESENCE, [idBytes(AgentId, agentId)], 'Failed to unwatch presence');
+  }
+
+  /**
+   * Asks friends of friends who is online within `ttl` hops (2; 1 to 5). Resolves when all have
+   * answered, or after `timeout` ms (5,000; at most 60,000) with what has come.
+   */
+  async presenceFoaf(options = undefined) {
+    const { ttl = 2 } = optionsOf(options);
+    const found = (rows) => rows.map(presenceOf);
+    return this.#call(abi.X0X_M_PRESENCE_FOAF, [countOf(ttl, 'ttl', 255)], 'Failed to ask who is online', options, found);
+  }
+
+  /** Looks for one agent as presenceFoaf() does; undefined if nobody knew of it. */
+  async findPresence(agentId, options = undefined) {
+    const wanted = AgentId.from(agentId);
+    return (await this.presenceFoaf(options)).find((entry) => entry.agentId.equals(wanted));
+  }
+
   // ------------------------------------------------------------------ events
 
   /**
-   * 'connected', 'disconnected', 'peerJoined', 'sessionReset', 'contactChanged', 'message',
-   * 'lagged', 'log', 'error', 'closed'; other names are accepted and never fire. Returns an EventListener with
-   * stop(), on(), once() and off().
+   * 'connected', 'disconnected', 'peerJoined', 'sessionReset', 'contactChanged',
+   * 'identityConflict', 'agentOnline', 'agentOffline', 'message', 'lagged', 'log', 'error',
+   * 'closed'; other names are accepted and never fire. Returns an EventListener with stop(),
+   * on(), once() and off().
    */
   on(event, callback) {
     return this.#core.emitter.on(event, callback);

@@ -1,7 +1,7 @@
 'use strict';
 
 const { invalid } = require('./errors.js');
-const { optionsOf } = require('./check.js');
+const { optionsOf, kind } = require('./check.js');
 
 const build = Symbol('build');
 
@@ -89,6 +89,21 @@ class AgentBuilder {
     return this.#with('bootstrap', addresses);
   }
 
+  /** To whom this agent says that it is online: 'network', 'social' or 'hidden'. */
+  withVisibility(visibility) {
+    return this.#with('visibility', visibility);
+  }
+
+  /** How often it says so: the option presenceInterval, but in seconds. */
+  withPresenceBeaconInterval(seconds) {
+    return this.#with('presenceInterval', milliseconds(seconds));
+  }
+
+  /** When another agent is offline at the latest: the option presenceTimeout, but in seconds. */
+  withPresenceOfflineTimeout(seconds) {
+    return this.#with('presenceTimeout', milliseconds(seconds));
+  }
+
   /** Any options of Agent. */
   withOptions(options) {
     for (const [name, value] of Object.entries(optionsOf(options))) this.#with(name, value);
@@ -100,6 +115,11 @@ class AgentBuilder {
     this.#consumed = true;
     return this.#Agent[build](this.#options);
   }
+}
+
+function milliseconds(seconds) {
+  if (typeof seconds !== 'number') throw invalid(TypeError, `seconds must be a number, got ${kind(seconds)}`);
+  return Math.round(seconds * 1000);
 }
 
 module.exports = { AgentBuilder };

@@ -136,6 +136,14 @@ class Core {
         return emitter.emit('sessionReset', { agentId: new AgentId(meta[0]), timestamp });
       case abi.X0X_R_CONTACT_CHANGED:
         return emitter.emit('contactChanged', { agentId: new AgentId(meta[0]), timestamp });
+      case abi.X0X_R_IDENTITY_CONFLICT:
+      case abi.X0X_R_AGENT_ONLINE: {
+        const [agent, machine, address] = meta;
+        const name = kind === abi.X0X_R_AGENT_ONLINE ? 'agentOnline' : 'identityConflict';
+        return emitter.emit(name, { ...peer(agent, machine), address: address ?? undefined, timestamp });
+      }
+      case abi.X0X_R_AGENT_OFFLINE:
+        return emitter.emit('agentOffline', { ...peer(meta[0], meta[1]), timestamp });
       case abi.X0X_R_LAGGED: {
         const [count, firstSequence, lastSequence] = meta;
         return emitter.emit('lagged', { source: 'events', topic: undefined, count, firstSequence, lastSequence });

@@ -4,6 +4,7 @@ const abi = require('./abi.js');
 const { invalid } = require('./errors.js');
 const { kind, wordOf } = require('./check.js');
 const { TRUST_LEVELS } = require('./message.js');
+const { VISIBILITIES } = require('./presence.js');
 
 /**
  * Agent options: camelCase here, the fields of x0x_options for the addon. One row each: the
@@ -38,6 +39,11 @@ function hosts(value, name) {
   return list.map((host) => text(host, name)).join(',');
 }
 
+/** By name, or by its number. */
+function visibility(value, name) {
+  return wordOf(typeof value === 'number' ? (VISIBILITIES[value] ?? String(value)) : value, VISIBILITIES, name);
+}
+
 const ROWS = {
   name: ['name', text],
   homeDir: ['home_dir', text],
@@ -66,6 +72,9 @@ const ROWS = {
   activePeers: ['active_peers', u32],
   passivePeers: ['passive_peers', u32],
   maxPeersPerAddress: ['max_peers_per_address', i32],
+  visibility: ['visibility', visibility],
+  presenceInterval: ['presence_interval_ms', u32],
+  presenceTimeout: ['presence_timeout_ms', u32],
   goMaxProcs: ['go_max_procs', u32],
   goGcPercent: ['go_gc_percent', i32],
   goMemoryLimit: ['go_memory_limit', u64],

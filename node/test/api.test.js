@@ -92,6 +92,11 @@ test('create, builder and options', async (t) => {
       assert.throws(() => new Agent({ acceptFrom: 'friend' }), { name: 'RangeError', message: /blocked, unknown, known, trusted/ });
       assert.throws(() => new Agent({ activePeers: -1 }), { name: 'RangeError' });
       assert.throws(() => new Agent({ maxPeersPerAddress: 1.5 }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ visibility: 'invisible' }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ visibility: 3 }), { name: 'RangeError' });
+      assert.throws(() => new Agent({ visibility: true }), { name: 'TypeError' });
+      assert.throws(() => new Agent({ presenceInterval: '1' }), { name: 'TypeError' });
+      assert.throws(() => Agent.builder().withPresenceBeaconInterval('1'), { name: 'TypeError' });
       assert.throws(() => new Agent({ relay: 1 }), { name: 'TypeError' });
       assert.throws(() => new Agent({ agentKey: 'hunter2' }), (error) => error instanceof TypeError && !error.message.includes('hunter2'));
       assert.throws(() => new Agent({ logLevel: 'loud' }), { name: 'RangeError' });
@@ -225,6 +230,36 @@ test('who does not wait for room is refused; each topic takes a signature, so th
     assert.ok(published >= 1024 && refused.length > 0, `${published} published, ${refused.length} refused`);
     assert.ok(refused.every((error) => error.code === 'X0X_E_BUSY' && error.retryable), refused[0]);
     await a.publish('t', 'now there is room', { wait: false });
+  });
+});
+
+test('presence', async () => {
+  await inNetwork(async (open) => {
+    const quick = { presenceInterval: 200, visibility: 'network' };
+    const [a, b] = [open(quick), open(quick)];
+    const next = (event) => new Promise((resolve) => a.once(event, resolve));
+    assert.deepEqual(a.presence(), []);
+    assert.equal(a.presenceStatus(b.agentId), undefined);
+    await assert.rejects(a.presenceFoaf(), { code: 'X0X_E_UNREACHABLE' });
+    assert.throws(() => a.watchPresence(b.agentId), { code: 'X0X_E_UNREACHABLE' });
+    const [came, gone] = [next('agentOnline'), next('agent_offline')];
+    await a.joinNetwork();
+    await b.joinNetwork();
+    const event = await came;
+    assert.ok(event.agentId.equals(b.agentId) && event.peerId === b.peerId());
+    const [entry] = a.presence();
+    assert.ok(entry.agentId.equals(b.agentId) && entry.machineId.equals(b.machineId) && entry.lastSeen > 1.6e12);
+    assert.deepEqual([entry.source, entry.online], ['direct', true]);
+    assert.deepEqual(a.presenceStatus(b.agentId), entry);
+    assert.equal(await a.findPresence('11'.repeat(32), { timeout: 200 }), undefined);
+    await assert.rejects(a.presenceFoaf({ ttl: 6 }), { code: ARGUMENT });
+    await assert.rejects(a.presenceFoaf({ ttl: 0 }), { name: 'RangeError' });
+    await assert.rejects(a.presenceFoaf({ signal: AbortSignal.abort() }), { name: 'AbortError' });
+    a.watchPresence(b.agentId);
+    a.unwatchPresence(b.agentId);
+    await b.leaveNetwork();
+    assert.ok((await gone).agentId.equals(b.agentId));
+    assert.deepEqual(a.presence(), []);
   });
 });
 

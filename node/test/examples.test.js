@@ -68,6 +68,10 @@ test('topic-mesh.mjs', async () => {
   assert.match(lines[4], /^published 1, forwarded \d+$/);
 });
 
+test('presence.mjs', async () => {
+  assert.match(await inNetwork('presence.mjs'), /^online {2}[0-9a-f]{16} on machine [0-9a-f]{16}\nlisted {2}1\nfound {3}yes, (direct|foaf)\noffline [0-9a-f]{16}\n$/);
+});
+
 test('demo_peer.js: two of them, and one that is told to go', async () => {
   const options = network();
   const args = (name) => [name, '--network', options.networkId, '--runtime-dir', options.runtimeDir, '--peers', '1', '--timeout', '20'];

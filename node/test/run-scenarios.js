@@ -74,7 +74,7 @@ class World {
     const agent = new x0x.Agent(options);
     this.agents[name] = agent;
     const log = (this.events[name] = []);
-    for (const event of ['connected', 'disconnected', 'peerJoined', 'error', 'sessionReset', 'contactChanged']) {
+    for (const event of ['connected', 'disconnected', 'peerJoined', 'error', 'sessionReset', 'contactChanged', 'identityConflict', 'agentOnline', 'agentOffline']) {
       agent.on(event, (data) => this.record(log, event, data));
     }
     return agent;
@@ -213,6 +213,24 @@ class World {
       case 'remove_contact': return { existed: a.removeContact(this.id(args.agent)) };
       case 'peers': return { count: a.peers().length };
       case 'wait_peers': return this.waitPeers(a, actor, args.count, limit.timeout);
+      case 'presence': return { count: a.presence().length };
+      case 'wait_presence': return void (await this.until(actor, limit.timeout, () => a.presence().length === args.count));
+      case 'presence_status': {
+        const entry = a.presenceStatus(this.id(args.agent));
+        if (entry === undefined) return { exists: false };
+        return { exists: true, online: entry.online, source: entry.source, machine_id: entry.machineId.toString() };
+      }
+      case 'presence_foaf': return { count: (await a.presenceFoaf({ ttl: args.ttl, timeout: args.timeout_ms })).length };
+      case 'find_presence': {
+        const deadline = Date.now() + limit.timeout;
+        while (!(await a.findPresence(this.id(args.agent), { ttl: args.ttl, timeout: args.timeout_ms }))) {
+          assert.ok(Date.now() < deadline, 'no walk found it');
+          await this.woken(this.events[actor], 50);
+        }
+        return undefined;
+      }
+      case 'watch_presence': return a.watchPresence(this.id(args.agent));
+      case 'unwatch_presence': return a.unwatchPresence(this.id(args.agent));
       case 'set_topic_priority': return a.setTopicPriority(text(args.topic), args.priority);
       case 'neighbors': return { count: a.neighbors().length };
       case 'known_peers': return { count: a.knownPeers().length };
@@ -330,7 +348,7 @@ class World {
         if (entry.name !== name) continue;
         const { data } = entry;
         if (name === 'message') return { agent: data.origin, payload: data.payload, topic: data.topic };
-        return { agent: data.agentId?.toString(), code: data.code };
+        return { agent: data.agentId?.toString(), machine_id: data.machineId?.toString(), code: data.code };
       }
       assert.ok(Date.now() < deadline, `no '${name}' event`);
       await this.woken(log, deadline - Date.now());

@@ -31,6 +31,9 @@ EVENTS = (
     "error",
     "session_reset",
     "contact_changed",
+    "identity_conflict",
+    "agent_online",
+    "agent_offline",
     "lagged",
     "fatal",
 )
@@ -442,6 +445,41 @@ class Scenario:
             lambda: len(a.up.peers()) >= args["count"], timeout, f"{args['count']} peers"
         )
 
+    async def do_presence(self, a: Actor, args: Any, timeout: float) -> Any:
+        return {"count": len(a.up.presence())}
+
+    async def do_wait_presence(self, a: Actor, args: Any, timeout: float) -> None:
+        await a.wait_for(
+            lambda: len(a.up.presence()) == args["count"], timeout, f"{args['count']} online"
+        )
+
+    async def do_presence_status(self, a: Actor, args: Any, timeout: float) -> Any:
+        entry = a.up.presence_status(self.value(args["agent"]))
+        if entry is None:
+            return {"exists": False}
+        return {
+            "exists": True,
+            "online": entry.online,
+            "machine_id": bytes(entry.machine_id),
+            "source": str(entry.source),
+        }
+
+    async def do_presence_foaf(self, a: Actor, args: Any, timeout: float) -> Any:
+        return {"count": len(await a.up.presence_foaf(**walk_of(args)))}
+
+    async def do_find_presence(self, a: Actor, args: Any, timeout: float) -> None:
+        end = time.monotonic() + timeout
+        while not await a.up.find_presence(self.value(args["agent"]), **walk_of(args)):
+            if time.monotonic() > end:
+                raise Failure(f"no walk found it within {timeout} s")
+            await asyncio.sleep(0.05)
+
+    async def do_watch_presence(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.watch_presence(self.value(args["agent"]))
+
+    async def do_unwatch_presence(self, a: Actor, args: Any, timeout: float) -> None:
+        a.up.unwatch_presence(self.value(args["agent"]))
+
     async def do_set_topic_priority(self, a: Actor, args: Any, timeout: float) -> None:
         a.up.set_topic_priority(text_of(args["topic"]), args["priority"])
 
@@ -496,8 +534,9 @@ class Scenario:
         event = await a.wait_for(wanted, timeout, f"the event {args['name']}")
         if isinstance(event, x0x.Message):
             return {"agent": bytes(event.sender), **message_fields(event)}
-        agent = getattr(event, "agent_id", None)
-        return {"agent": bytes(agent)} if agent is not None else {}
+        ids = {"agent": "agent_id", "machine_id": "machine_id"}
+        found = {name: getattr(event, field, None) for name, field in ids.items()}
+        return {name: bytes(value) for name, value in found.items() if value is not None}
 
     async def do_subscription_info(self, a: Actor, args: Any, timeout: float) -> Any:
         sub = a.subs[args["sub"]]
@@ -511,6 +550,16 @@ class Scenario:
         if value < args.get("at_least", 0):
             raise Failure(f"{args['name']} is {value}")
         return {"value": value}
+
+
+def walk_of(args: Any) -> dict[str, Any]:
+    """The arguments of a walk, where the list gives them."""
+    walk: dict[str, Any] = {}
+    if "ttl" in args:
+        walk["ttl"] = args["ttl"]
+    if "timeout_ms" in args:
+        walk["timeout"] = args["timeout_ms"] / 1000
+    return walk
 
 
 def message_fields(m: x0x.Message) -> dict[str, Any]:

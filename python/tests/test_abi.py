@@ -72,6 +72,12 @@ def test_enums_cover_the_header() -> None:
     assert {name: int(n) for name, n in priorities} == {
         p.name: n for p, n in _types.PRIORITIES.items()
     }
+    visible = re.findall(r"X0X_VISIBLE_(\w+) = (\d)", HEADER)
+    assert [int(n) for _, n in visible] == list(_types.VISIBILITIES.values())
+    assert set(_types.VISIBILITIES) == set(x0x.Visibility)
+    assert [x0x.Visibility.of(n) for n in range(3)] == list(x0x.Visibility)
+    sources = re.findall(r"X0X_SOURCE_(\w+) = (\d)", HEADER)
+    assert {int(n): name for name, n in sources} == {n: s.name for n, s in _types.SOURCES.items()}
     levels = re.findall(r"X0X_TRUST_(\w+) = (\d)", HEADER)
     assert {name: int(n) for name, n in levels} == {m.name: m.value for m in x0x.TrustLevel}
 
@@ -86,6 +92,30 @@ def test_rows_may_grow() -> None:
         "relayed 0101010101010101: normal priority, 0 subscriptions, 1 retained, 2 missing",
         "  0000000000000000  eager  nobody subscribes          ? ms  5 first, 6 duplicate",
     ]
+
+
+def test_presence_rows_and_events() -> None:
+    """Every event of the header but messages and logs is one here, with what it says."""
+    agent, machine = b"\1" * 32, b"\2" * 32
+    ids = (x0x.AgentId(agent), x0x.MachineId(machine))
+    row = [agent, machine, ["[2001:db8::1]:5"], 1500, _abi.X0X_SOURCE_FOAF, True, "new"]
+    entry = _types.presence_of(row)
+    assert entry == x0x.PresenceEntry(
+        *ids, ("[2001:db8::1]:5",), 1500, x0x.PresenceSource.FOAF, True
+    )
+    assert entry and entry.last_seen == 1.5 and entry.source == "foaf"
+    absent = _types.presence_of([agent, machine, [], 0, _abi.X0X_SOURCE_DIRECT, False])
+    assert not absent and absent.last_seen is None and absent.source is x0x.PresenceSource.DIRECT
+
+    event_of = _types.event_of
+    conflict = event_of(_abi.X0X_R_IDENTITY_CONFLICT, [agent, machine, "a:1"], 7)
+    assert conflict == x0x.IdentityConflictEvent(7, *ids, "a:1")
+    assert conflict["peer_id"] == machine.hex()
+    online = event_of(_abi.X0X_R_AGENT_ONLINE, [agent, machine, None], 7)
+    assert online == x0x.AgentOnlineEvent(7, *ids)
+    offline = event_of(_abi.X0X_R_AGENT_OFFLINE, [agent, machine], 7)
+    assert offline == x0x.AgentOfflineEvent(7, *ids)
+    assert event_of(9999, [], 7) is None
 
 
 def test_unknown_numbers_fall_back() -> None:

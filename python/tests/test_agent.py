@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import random
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,8 @@ def test_nothing_works_once_closed(where: dict[str, Any]) -> None:
             lambda: a.recv_direct(),
             lambda: a.recv_direct_many(),
             lambda: a.connect_to_agent(other),
+            lambda: a.presence_foaf(),
+            lambda: a.find_presence(other),
             lambda: sub.recv(),
         ):
             with pytest.raises(x0x.ClosedError):
@@ -171,6 +174,9 @@ def test_nothing_works_once_closed(where: dict[str, Any]) -> None:
             lambda: a.contact(other),
             lambda: a.add_contact(other),
             lambda: a.evaluate_trust(other),
+            a.presence,
+            lambda: a.presence_status(other),
+            lambda: a.watch_presence(other),
         ):
             with pytest.raises(x0x.ClosedError):
                 now()
@@ -281,6 +287,8 @@ def test_random_arguments_never_do_worse_than_raise(where: dict[str, Any]) -> No
                 "set_topic_priority", "add_contact", "contact", "set_label", "set_identity_type",
                 "machines", "add_machine", "remove_machine", "pin_machine", "unpin_machine",
                 "evaluate_trust", "sign", "verify", "card", "import_card", "identity_words",
+                "evaluate_trust", "presence_status", "watch_presence", "unwatch_presence",
+                "find_presence",
             ]  # fmt: skip
             for _ in range(1500):
                 name = rng.choice(names)
@@ -654,6 +662,48 @@ def test_signing_and_cards(where: dict[str, Any], tmp_path: Path) -> None:
         with pytest.raises(x0x.CorruptError, match="restore it from a backup"):
             Agent(**options)
         assert contacts.read_text() == "{"
+async def until(condition: Any) -> None:
+    """Lets the loop run until it holds."""
+
+    async def look() -> None:
+        while not condition():
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(look(), WAIT)
+
+
+def test_presence(where: dict[str, Any]) -> None:
+    async def main() -> None:
+        quick = {**where, "presence_interval": 0.2}
+        async with Agent(**quick) as a, Agent(**quick) as b:
+            seen: list[Any] = []
+            a.on("agent_online", seen.append)
+            a.on("agent_offline", seen.append)
+            assert a.presence() == [] and a.presence_status(b.agent_id) is None
+            with pytest.raises(x0x.UnreachableError):
+                await a.presence_foaf()
+            await a.join_network()
+            await b.join_network()
+            await until(lambda: len(seen) == 1)
+            assert isinstance(seen[0], x0x.AgentOnlineEvent)
+            assert (seen[0].agent_id, seen[0].machine_id) == (b.agent_id, b.machine_id)
+            (entry,) = a.presence()
+            assert entry and entry.machine_id == b.machine_id
+            assert entry.source == "direct" and entry.last_seen is not None
+            assert abs(entry.last_seen - time.time()) < 60
+            assert a.presence_status(str(b.agent_id)) == entry
+            assert await a.find_presence(b"\x11" * 32, timeout=0.2) is None
+            with pytest.raises(x0x.InvalidArgumentError):
+                await a.presence_foaf(ttl=6)
+            with pytest.raises(x0x.InvalidArgumentError):
+                await a.presence_foaf(ttl=0)
+            with pytest.raises(TypeError):
+                await a.presence_foaf(ttl=1.5)  # type: ignore[arg-type]
+            a.watch_presence(b"\x11" * 32)
+            a.unwatch_presence(b"\x11" * 32)
+            await b.leave_network()
+            await until(lambda: len(seen) == 2)
+            assert isinstance(seen[1], x0x.AgentOfflineEvent) and a.presence() == []
 
     run(main())
 

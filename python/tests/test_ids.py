@@ -92,6 +92,9 @@ def test_options_reach_the_struct(tmp_path: Any) -> None:
             "active_peers": 4,
             "passive_peers": 9,
             "max_peers_per_address": -1,
+            "visibility": "hidden",
+            "presence_interval": 0.2,
+            "presence_timeout": 60,
         }
     )
     assert (agent.name, agent.home_dir) == (b"alice", os.fsencode(tmp_path))
@@ -105,6 +108,8 @@ def test_options_reach_the_struct(tmp_path: Any) -> None:
     assert agent.flags == _abi.X0X_OPEN_NO_LOCAL_DISCOVERY | _abi.X0X_OPEN_KEEP_NOFILE
     assert agent.go_gc_percent == -1
     assert (agent.active_peers, agent.passive_peers, agent.max_peers_per_address) == (4, 9, -1)
+    assert (agent.visibility, agent.presence_interval_ms) == (_abi.X0X_VISIBLE_NOBODY, 200)
+    assert agent.presence_timeout_ms == 60_000
     assert agent.network_id is None
 
 
@@ -148,6 +153,11 @@ def test_every_option_is_taken() -> None:
         ("max_peers_per_address", 1.5, TypeError),
         ("max_peers_per_address", True, TypeError),
         ("max_peers_per_address", 1 << 31, ValueError),
+        ("visibility", "invisible", ValueError),
+        ("visibility", 3, ValueError),
+        ("visibility", True, ValueError),
+        ("presence_interval", "1", TypeError),
+        ("presence_timeout", -1, ValueError),
         ("no_such_option", 1, TypeError),
     ],
 )

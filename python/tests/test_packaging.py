@@ -196,6 +196,8 @@ def test_types_of_a_program(tmp_path: Path) -> None:
         "        known: list[x0x.KnownPeer] = a.known_peers()\n"
         "        near: list[x0x.AgentId] = a.neighbors()\n"
         "        forwarded: int = a.gossip_stats()['forwarded']\n"
+        "        who: list[x0x.PresenceEntry] = await a.presence_foaf(ttl=3, timeout=1)\n"
+        "        found: x0x.PresenceEntry | None = await a.find_presence('00' * 32)\n"
         "def plain() -> None:\n"
         "    with x0x.sync.Agent.builder().with_name('x').build() as a:\n"
         "        for m in a.subscribe('t'):\n"

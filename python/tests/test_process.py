@@ -519,6 +519,7 @@ def examples_env(where: dict[str, Any], tmp_path: Path) -> dict[str, str]:
         ("basic_agent", ["agent id    ", "listening on ", "connected to 0 peers"]),
         ("event_callbacks", ["connected: ", "peer joined: agent ", "disconnected: "]),
         ("pubsub_messaging", [f"message {i}" for i in range(1, 6)]),
+        ("presence", ["online:  ", "listed:  1", "found:   yes, direct", "offline: "]),
         ("topic_mesh", ["'examples/mesh': high priority, 0 subscriptions, ", "  eager  subscribes ", "neighbours: ", "published 1, forwarded "]),
     ],
 )

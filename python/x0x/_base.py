@@ -12,7 +12,7 @@ from ._core import Core, abandon
 from ._errors import InvalidArgumentError
 from ._feed import TopicFeed
 from ._ids import AgentId, Id, MachineId, UserId
-from ._options import AgentOptions, count, payload_bytes
+from ._options import AgentOptions, count, milliseconds, payload_bytes
 from ._types import (
     DECISIONS,
     IDENTITY_TYPES,
@@ -27,6 +27,7 @@ from ._types import (
     KnownPeer,
     MachineRecord,
     PeerInfo,
+    PresenceEntry,
     Receipt,
     TopicMesh,
     TopicPriority,
@@ -34,6 +35,7 @@ from ._types import (
     TrustLevel,
     contact_of,
     imported_card_of,
+    presence_of,
     topic_mesh_of,
 )
 
@@ -341,14 +343,39 @@ class BaseAgent:
     ) -> None:
         self._now(method, AgentId.of(agent)._raw, MachineId.of(machine)._raw, *more)
 
+    # -- who is online
+
+    def presence(self) -> list[PresenceEntry]:
+        """Who is online, as far as this agent has heard, ordered by id; [] before joining.
+
+        These are its neighbours, its contacts, whom it watches, and whom presence_foaf() found,
+        unless they hide or are blocked. 'agent_online' and 'agent_offline' tell of changes."""
+        return [presence_of(row) for row in self._now(_abi.X0X_M_PRESENCE)]
+
+    def presence_status(self, agent: AgentId | str | bytes) -> PresenceEntry | None:
+        """What is known of one agent, also of a contact that is offline; None if nothing is."""
+        row = self._now(_abi.X0X_M_PRESENCE_STATUS, AgentId.of(agent)._raw)
+        return presence_of(row) if row else None
+
+    def watch_presence(self, agent: AgentId | str | bytes) -> None:
+        """Hear of an agent that is no contact, wherever in the network it is, until
+        unwatch_presence() or leave_network(). Contacts are watched without it.
+
+        Raises UnreachableError before joining, and LimitError beyond 1,024 agents."""
+        self._now(_abi.X0X_M_WATCH_PRESENCE, AgentId.of(agent)._raw)
+
+    def unwatch_presence(self, agent: AgentId | str | bytes) -> None:
+        """Take back watch_presence(). Does nothing if it is not watched."""
+        self._now(_abi.X0X_M_UNWATCH_PRESENCE, AgentId.of(agent)._raw)
+
     # -- events
 
     def on(self, event: str, callback: Callable[[Any], Any]) -> None:
         """Call `callback` with each event of a name, in addition to earlier ones.
 
-        Names: connected, disconnected, peer_joined, session_reset, contact_changed, error,
-        lagged, fatal, and message, which is called with a copy of each topic Message and exists for programs
-        that know it: it has no back-pressure and drops the oldest. New programs iterate over
+        Names: connected, disconnected, peer_joined, session_reset, contact_changed,
+        identity_conflict, agent_online, agent_offline, error, lagged, fatal, and message, which
+        is called with a copy of each topic Message and exists for programs that know it: it has no back-pressure and drops the oldest. New programs iterate over
         subscribe(). Other names are accepted and never called by this version. What a
         callback raises is printed and goes no further.
         """
@@ -410,6 +437,19 @@ def _label(label: str, name: str = "label") -> str:
     except UnicodeEncodeError as e:
         raise InvalidArgumentError(f"{name} is not valid Unicode: {e.reason}") from None
     return label
+
+
+def walk(ttl: int, timeout: float | None) -> tuple[int, int]:
+    """The arguments of X0X_M_PRESENCE_FOAF."""
+    return count("ttl", ttl, 8), milliseconds(timeout)
+
+
+def found_by(rows: list[list[Any]], agent: AgentId) -> PresenceEntry | None:
+    """The row of an agent, if it is there."""
+    for entry in map(presence_of, rows):
+        if entry.agent_id == agent:
+            return entry
+    return None
 
 
 def send_flags(ordered: bool, on_disconnect: str) -> int:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from ._errors import InvalidArgumentError
 from ._options import AgentOptions, StrPath
+from ._types import Visibility
 
 B = TypeVar("B", bound="Builder")
 
@@ -47,6 +48,18 @@ class Builder:
 
     def with_network_id(self: B, network_id: str) -> B:
         return self._with(network_id=network_id)
+
+    def with_visibility(self: B, visibility: Visibility | str | int) -> B:
+        """To whom this agent says that it is online: 'network', 'social' or 'hidden'."""
+        return self._with(visibility=visibility)
+
+    def with_presence_beacon_interval(self: B, seconds: float) -> B:
+        """How often it says so: the option presence_interval."""
+        return self._with(presence_interval=seconds)
+
+    def with_presence_offline_timeout(self: B, seconds: float) -> B:
+        """When another agent is offline at the latest: the option presence_timeout."""
+        return self._with(presence_timeout=seconds)
 
     def with_options(self: B, **options: Any) -> B:
         """Any options of Agent(...)."""

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypedDict, Union
 
 from . import _abi
 from ._errors import InvalidArgumentError
-from ._types import TrustLevel
+from ._types import VISIBILITIES, TrustLevel, Visibility
 
 StrPath: TypeAlias = "Union[str, os.PathLike[str]]"
 KeyMaterial: TypeAlias = "Union[bytes, tuple[bytes, bytes]]"
@@ -74,6 +74,14 @@ class AgentOptions(TypedDict, total=False):
     max_peers_per_address: int
     """Active peers at one IPv4 address or IPv6 /64, so that one machine with many identities
     cannot surround this agent; 3, negative for no bound. Those on this machine do not count."""
+    visibility: Visibility | str | int
+    """To whom this agent says that it is online: 'network', 'social' (contacts only) or 'hidden'
+    (0, 1, 2); 'network'."""
+    presence_interval: float
+    """How often it says so; 30."""
+    presence_timeout: float
+    """Silence after which another agent is offline at the latest; 300. Usually its own rhythm
+    tells sooner."""
     event_limit: int
     """Events kept before the oldest is dropped; 1,024."""
     local_discovery: bool
@@ -99,7 +107,15 @@ _PATHS = (
     "user_key_path",
     "contacts_path",
 )
-_TIMES = ("dial_timeout", "send_timeout", "peer_timeout", "session_ttl", "close_grace")
+_TIMES = (
+    "dial_timeout",
+    "send_timeout",
+    "peer_timeout",
+    "session_ttl",
+    "close_grace",
+    "presence_interval",
+    "presence_timeout",
+)
 _COUNTS = {
     "inbox_messages": 32,
     "inbox_bytes": 64,
@@ -154,6 +170,8 @@ def structs(options: AgentOptions) -> tuple[_abi.x0x_queue_options, _abi.x0x_opt
                 raise InvalidArgumentError("accept_from cannot be 'blocked'")
             # UNKNOWN, the least that can be accepted, is the default.
             agent.accept_from = 0 if level is TrustLevel.UNKNOWN else int(level)
+        elif name == "visibility":
+            agent.visibility = VISIBILITIES[Visibility.of(value)]
         elif name in ("go_gc_percent", "max_peers_per_address"):
             if value == 0 and name == "max_peers_per_address":
                 raise InvalidArgumentError(f"{name} must be positive, or negative for no bound")

@@ -101,6 +101,53 @@ IDENTITY_TYPES = {
 _IDENTITY_OF = {number: kind for kind, number in IDENTITY_TYPES.items()}
 
 
+class Visibility(_Word):
+    """To whom an agent says that it is online."""
+
+    NETWORK = "network"
+    """To its neighbours, who tell those who ask, and to its contacts."""
+    SOCIAL = "social"
+    """To its contacts only."""
+    HIDDEN = "hidden"
+    """To nobody."""
+
+    @classmethod
+    def of(cls, value: Visibility | str | int) -> Visibility:
+        """The visibility that a caller meant, by name ('social'), number, or as a member."""
+        if isinstance(value, str):
+            member = cls.__members__.get(value.upper())
+        else:
+            member = None if isinstance(value, bool) else _VISIBILITY_OF.get(value)
+        if member is None:
+            raise InvalidArgumentError(
+                f"{value!r} is not a visibility: " + ", ".join(m.value for m in cls)
+            )
+        return member
+
+
+VISIBILITIES = {
+    Visibility.NETWORK: _abi.X0X_VISIBLE_NETWORK,
+    Visibility.SOCIAL: _abi.X0X_VISIBLE_CONTACTS,
+    Visibility.HIDDEN: _abi.X0X_VISIBLE_NOBODY,
+}
+_VISIBILITY_OF = {number: visibility for visibility, number in VISIBILITIES.items()}
+
+
+class PresenceSource(_Word):
+    """How it is known that an agent is online."""
+
+    DIRECT = "direct"
+    """It said so itself, over a connection."""
+    FOAF = "foaf"
+    """Somebody passed on what it said, which it signed."""
+
+
+SOURCES = {
+    _abi.X0X_SOURCE_DIRECT: PresenceSource.DIRECT,
+    _abi.X0X_SOURCE_FOAF: PresenceSource.FOAF,
+}
+
+
 class ConnectOutcome(_Word):
     """How a connection came about, or why there is none."""
 
@@ -562,6 +609,41 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class PresenceEntry:
+    """What is known of whether an agent is online. True if it is."""
+
+    agent_id: AgentId
+    machine_id: MachineId
+    addresses: tuple[str, ...]
+    """Where it says that it listens: hints, and only such as mean the same to everybody."""
+    last_seen_ms: int | None
+    """When it was heard of last, by this machine's clock, in milliseconds since 1970."""
+    source: PresenceSource
+    online: bool
+
+    @property
+    def last_seen(self) -> float | None:
+        """last_seen_ms in seconds, as time.time() has it."""
+        return None if self.last_seen_ms is None else self.last_seen_ms / 1000
+
+    def __bool__(self) -> bool:
+        return self.online
+
+
+def presence_of(row: list[Any]) -> PresenceEntry:
+    """A row of X0X_M_PRESENCE; a newer library may append to it."""
+    agent, machine, addresses, seen, source, online = row[:6]
+    return PresenceEntry(
+        AgentId(agent),
+        MachineId(machine),
+        tuple(addresses),
+        seen or None,
+        SOURCES.get(source, PresenceSource.FOAF),
+        online,
+    )
+
+
+@dataclass(frozen=True)
 class Event:
     """Something happened outside any call. Fields can also be read as event['peer_id']."""
 
@@ -651,6 +733,37 @@ class ContactChangedEvent(Event):
 
 
 @dataclass(frozen=True)
+class IdentityConflictEvent(Event):
+    """This agent runs on another machine too, which machine_id names: end one of the two.
+
+    Messages for it go to either. Each machine is told of once."""
+
+    type: ClassVar[str] = "identity_conflict"
+    agent_id: AgentId
+    machine_id: MachineId
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class AgentOnlineEvent(Event):
+    """An agent that shows itself to this one is online: a neighbour, a contact, or watched."""
+
+    type: ClassVar[str] = "agent_online"
+    agent_id: AgentId
+    machine_id: MachineId
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class AgentOfflineEvent(Event):
+    """It is not any more: it said goodbye, or fell silent."""
+
+    type: ClassVar[str] = "agent_offline"
+    agent_id: AgentId
+    machine_id: MachineId
+
+
+@dataclass(frozen=True)
 class LaggedEvent(Event):
     """Messages or events were dropped, since this side read them too slowly."""
 
@@ -690,6 +803,12 @@ def event_of(kind: int, meta: list[Any], ms: int) -> Event | None:
         return SessionResetEvent(ms, AgentId(meta[0]))
     if kind == _abi.X0X_R_CONTACT_CHANGED:
         return ContactChangedEvent(ms, AgentId(meta[0]))
+    if kind == _abi.X0X_R_IDENTITY_CONFLICT:
+        return IdentityConflictEvent(ms, AgentId(meta[0]), MachineId(meta[1]), meta[2])
+    if kind == _abi.X0X_R_AGENT_ONLINE:
+        return AgentOnlineEvent(ms, AgentId(meta[0]), MachineId(meta[1]), meta[2])
+    if kind == _abi.X0X_R_AGENT_OFFLINE:
+        return AgentOfflineEvent(ms, AgentId(meta[0]), MachineId(meta[1]))
     if kind == _abi.X0X_R_LAGGED:
         return LaggedEvent(ms, meta[0], meta[1], meta[2])
     if kind == _abi.X0X_R_FATAL:

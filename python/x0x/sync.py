@@ -22,14 +22,32 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _abi, _lib
-from ._base import BaseAgent, BaseSubscription, connect_result, limit_of, receipt, send_flags
+from ._base import (
+    BaseAgent,
+    BaseSubscription,
+    connect_result,
+    found_by,
+    limit_of,
+    receipt,
+    send_flags,
+    walk,
+)
 from ._builder import Builder
 from ._core import Operation
 from ._errors import TimeoutError
 from ._feed import Feed, InboxFeed, M
 from ._ids import AgentId, MachineId
 from ._options import AgentOptions, from_env, milliseconds
-from ._types import ConnectResult, DirectMessage, DropPolicy, Message, PeerIdentity, Receipt
+from ._types import (
+    ConnectResult,
+    DirectMessage,
+    DropPolicy,
+    Message,
+    PeerIdentity,
+    PresenceEntry,
+    Receipt,
+    presence_of,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -84,6 +102,23 @@ class Agent(BaseAgent):
             raise TypeError(f"address must be str, not {type(address).__name__}")
         result = self._call(_abi.X0X_M_CONNECT_ADDRESS, address, milliseconds(timeout))
         return PeerIdentity(AgentId(result[0]), MachineId(result[1]))
+
+    # -- who is online
+
+    def presence_foaf(self, ttl: int = 2, timeout: float = 5.0) -> list[PresenceEntry]:
+        """Ask friends of friends who is online within `ttl` hops, 1 to 5.
+
+        Returns when all have answered, or after `timeout` seconds (at most 60) with what has
+        come. Raises UnreachableError before joining, and BusyError if 16 are under way."""
+        rows = self._call(_abi.X0X_M_PRESENCE_FOAF, *walk(ttl, timeout))
+        return [presence_of(row) for row in rows]
+
+    def find_presence(
+        self, agent: AgentId | str | bytes, ttl: int = 2, timeout: float = 5.0
+    ) -> PresenceEntry | None:
+        """Look for one agent as presence_foaf() does; None if nobody knew of it."""
+        wanted = AgentId.of(agent)
+        return found_by(self._call(_abi.X0X_M_PRESENCE_FOAF, *walk(ttl, timeout)), wanted)
 
     # -- topics
 

@@ -64,6 +64,15 @@ async function usage(target: AgentId): Promise<void> {
   if (imported.added) agent.verify(imported.agentId, 'c', 'x', agent.sign('c', 'x'));
   const until: number | undefined = agent.certificate()?.expiresAt;
   void until, agent.identityWords(agent.machineId);
+  agent.on('agentOnline', ({ agentId, address }) => console.log(agentId.equals(target), address?.length));
+  agent.on('identityConflict', ({ machineId, peerId }) => console.log(machineId.equals(peerId)));
+  const online = agent.presence().map(({ source, lastSeen = 0 }) => source === 'foaf' || lastSeen > 0);
+  const walked = await agent.presenceFoaf({ ttl: 3, timeout: 1000, signal: AbortSignal.timeout(5) });
+  const seenOnline: boolean | undefined = (await agent.findPresence(target))?.online ?? agent.presenceStatus(target)?.online;
+  void [online, walked, seenOnline];
+  new Agent({ visibility: 'social', presenceInterval: 200, presenceTimeout: 1000 });
+  // @ts-expect-error not a visibility
+  new Agent({ visibility: 'invisible' });
   // @ts-expect-error not an identity type
   agent.setIdentityType(target, 'certain');
   // @ts-expect-error not a level
