@@ -3,6 +3,7 @@ import { Agent } from 'x0x';
 
 // A beacon each second, so that this is over soon; the default of 30 costs next to nothing.
 const [alice, bob] = [new Agent({ presenceInterval: 1000 }), new Agent({ presenceInterval: 1000 })];
+alice.ref(); // waiting for an event alone does not keep a process running
 const next = (event) => new Promise((resolve) => alice.once(event, resolve));
 const short = (id) => id.toString().slice(0, 16);
 

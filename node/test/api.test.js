@@ -237,16 +237,15 @@ test('presence', async () => {
   await inNetwork(async (open) => {
     const quick = { presenceInterval: 200, visibility: 'network' };
     const [a, b] = [open(quick), open(quick)];
-    const next = (event) => new Promise((resolve) => a.once(event, resolve));
     assert.deepEqual(a.presence(), []);
     assert.equal(a.presenceStatus(b.agentId), undefined);
     await assert.rejects(a.presenceFoaf(), { code: 'X0X_E_UNREACHABLE' });
     assert.throws(() => a.watchPresence(b.agentId), { code: 'X0X_E_UNREACHABLE' });
-    const [came, gone] = [next('agentOnline'), next('agent_offline')];
+    const [came, gone] = [event(a, 'agentOnline'), event(a, 'agent_offline')];
     await a.joinNetwork();
     await b.joinNetwork();
-    const event = await came;
-    assert.ok(event.agentId.equals(b.agentId) && event.peerId === b.peerId());
+    const online = await came;
+    assert.ok(online.agentId.equals(b.agentId) && online.peerId === b.peerId());
     const [entry] = a.presence();
     assert.ok(entry.agentId.equals(b.agentId) && entry.machineId.equals(b.machineId) && entry.lastSeen > 1.6e12);
     assert.deepEqual([entry.source, entry.online], ['direct', true]);
