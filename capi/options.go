@@ -54,6 +54,9 @@ const (
 	sizeQueueOptions = unsafe.Sizeof(C.x0x_queue_options{})
 	sizeOptions      = unsafe.Offsetof(C.x0x_options{}.active_peers)
 	sizeSubOptions   = unsafe.Sizeof(C.x0x_sub_options{})
+
+	// x0x_options of ABI 1.1 ended in padding, with whatever was there, where visibility is.
+	sizeOptions11 = unsafe.Offsetof(C.x0x_options{}.presence_interval_ms)
 )
 
 func queueOptions(p *C.x0x_queue_options) (o bridge.QueueOptions, err error) {
@@ -113,6 +116,9 @@ func agentOptions(p *C.x0x_options) (o x0x.Options, process processOptions, err 
 	c, err := readStruct(p, sizeOptions)
 	if err != nil {
 		return o, process, err
+	}
+	if uintptr(c.size) <= sizeOptions11 {
+		c.visibility = 0
 	}
 	if c.flags&^(abi.OpenNoLocalDiscovery|abi.OpenKeepNofile|abi.OpenNoRelay) != 0 {
 		return o, process, invalid("unknown flags %#x", c.flags)

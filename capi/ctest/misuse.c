@@ -163,6 +163,13 @@ static void bad_options(void)
     OK(x0x_open(&older, queue, &out, NULL));
     OK(x0x_close_wait(out, SOON_MS));
 
+    /* One of ABI 1.1, whose struct ended in padding where visibility is now. */
+    older = test_options();
+    older.size = offsetof(x0x_options, presence_interval_ms);
+    older.visibility = older.presence_interval_ms = UINT32_MAX;
+    OK(x0x_open(&older, queue, &out, NULL));
+    OK(x0x_close_wait(out, SOON_MS));
+
     x0x_options o = test_options();
 #define REFUSED(field, value)                                \
     do {                                                     \
@@ -187,6 +194,7 @@ static void bad_options(void)
     REFUSED(max_operations, UINT32_MAX);
     REFUSED(active_peers, UINT32_MAX);
     REFUSED(passive_peers, UINT32_MAX);
+    REFUSED(visibility, 3);
     static char long_text[70000];
     memset(long_text, 'x', sizeof long_text - 1);
     REFUSED(home_dir, long_text);

@@ -63,6 +63,10 @@ def test_the_whole_tour(where: dict[str, Any]) -> None:
         assert mesh.name == "news" and mesh.priority is x0x.TopicPriority.LOW
         assert [link.agent_id for link in mesh.links] == a.neighbors() == [b.agent_id]
         assert a.known_peers() == [] and a.gossip_stats()["published"] == 4
+        eventually(lambda: a.presence_status(b.agent_id))
+        assert [entry.agent_id for entry in a.presence()] == [b.agent_id]
+        assert isinstance(a.presence_foaf(ttl=1, timeout=0.5), list)
+        assert a.find_presence(b"\x11" * 32, timeout=0.2) is None
         b.set_trust(a.agent_id, "trusted")
         assert b.trust(a.agent_id) is x0x.TrustLevel.TRUSTED
         with sub:
