@@ -142,9 +142,7 @@ func (p *peer) readBody(l Link, stream ReceiveStream) error {
 		err = b.read(stream)
 	}
 	var fx effects
-	machine := l.Machine()
-	d, deliver, _ := p.m.cfg.Policy(p.agent, machine)
-	p.lock()
+	d, deliver := p.judge(l.Machine())
 	p.s.in.endBody(b, p.m.wall().UnixNano(), &fx)
 	p.admit(deliver, &fx)
 	p.deliver(d, false, &fx)

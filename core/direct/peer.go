@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/identity"
+	"github.com/saorsa-labs/x0x-go/core/trust"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
@@ -42,6 +43,7 @@ type peer struct {
 	flushing chan struct{} // closed by FLUSHED; nil unless closing waits for it
 	flushDue bool          // as soon as who pushes has noted what the inbox took
 	stranger atomic.Bool   // counted as one
+	opinions atomic.Uint64 // changes of the policy, see judge
 	charged  int           // bytes in the room that the manager knows of
 	downAt   time.Duration // since when there is no link
 	gone     bool          // forgotten by the manager
@@ -366,14 +368,29 @@ func (s *Pending) cancel(kind wire.Kind, msg string, cause error) {
 	p.pump()
 }
 
+// judge locks p with what the policy decides. The policy is asked without the lock; if it has
+// changed by the time that the lock is held, it is asked again, so that the last word is never
+// that of whoever waited longest.
+func (p *peer) judge(machine identity.MachineID) (d trust.Decision, deliver bool) {
+	for {
+		seen := p.opinions.Load()
+		d, deliver, _ = p.m.cfg.Policy(p.agent, machine)
+		p.lock()
+		if p.opinions.Load() == seen {
+			return d, deliver
+		}
+		p.mu.Unlock()
+	}
+}
+
 // policyChanged asks the policy again.
 func (p *peer) policyChanged() {
+	p.opinions.Add(1)
 	p.mu.Lock()
 	machine := p.machine
 	p.mu.Unlock()
-	_, deliver, _ := p.m.cfg.Policy(p.agent, machine)
 	var fx effects
-	p.lock()
+	_, deliver := p.judge(machine)
 	p.admit(deliver, &fx)
 	p.s.in.due()
 	p.unlock(&fx)

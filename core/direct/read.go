@@ -118,9 +118,8 @@ func keep(payload, slab []byte, more int) (kept, rest []byte) {
 // handle takes a frame that was read from l, and those that are at hand behind it,
 // gives the inbox what is complete, and acknowledges.
 func (p *peer) handle(l Link, b *batch, typ byte, body []byte) error {
-	d, deliver, _ := p.m.cfg.Policy(p.agent, l.Machine())
 	at := p.m.wall().UnixNano()
-	p.lock()
+	d, deliver := p.judge(l.Machine())
 	if p.link != l {
 		p.mu.Unlock()
 		return errStale
@@ -276,11 +275,12 @@ func (p *peer) turn() bool {
 	machine := p.machine
 	p.mu.Unlock()
 	d, deliver := trust.Accept, true
-	if !p.alone {
-		d, deliver, _ = p.m.cfg.Policy(p.agent, machine)
-	}
 	var fx effects
-	p.lock()
+	if p.alone {
+		p.lock()
+	} else {
+		d, deliver = p.judge(machine)
+	}
 	p.admit(deliver, &fx)
 	p.deliver(d, true, &fx)
 	p.admit(deliver, &fx)

@@ -13,6 +13,7 @@ import (
 	"github.com/saorsa-labs/x0x-go/core/internal/task"
 	"github.com/saorsa-labs/x0x-go/core/lan"
 	"github.com/saorsa-labs/x0x-go/core/presence"
+	"github.com/saorsa-labs/x0x-go/core/rendezvous"
 	"github.com/saorsa-labs/x0x-go/core/transport"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
@@ -115,9 +116,9 @@ func (a *Agent) JoinNetwork(ctx context.Context) error {
 	n.look(pass)
 	n.tasks.Go("look again", n.lookLoop)
 	n.tasks.Go("save peers", func() { a.peerCache.saveLoop(n.ctx) })
-	n.tasks.Go("overlay", n.overlay.run)
-	n.tasks.Go("presence", n.presence.run)
-	n.tasks.Go("revocations", n.revocations.run)
+	n.tasks.Go("overlay", func() { n.overlay.run(n.ctx) })
+	n.tasks.Go("presence", func() { n.presence.run(n.ctx) })
+	n.tasks.Go("revocations", func() { n.revocations.run(n.ctx) })
 	n.tasks.Go("rendezvous", n.rendezvous.run)
 	if n.wantsLAN() {
 		n.tasks.Go("LAN", n.searchLAN)
@@ -156,6 +157,7 @@ func (a *Agent) LeaveNetwork(ctx context.Context) error {
 func (n *network) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, leaveWait)
 	defer cancel()
+	n.rendezvous.change(func(s *rendezvous.State, now time.Time) { s.Withdraw(now) })
 	n.presence.change(func(s *presence.State, now time.Time) { s.Leave(now) })
 	n.overlay.leave()
 	n.cancel()

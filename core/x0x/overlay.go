@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,53 +33,27 @@ type overlay struct {
 	agent   *Agent
 	net     *network
 	slots   chan struct{} // one for each dial
-	wake    chan struct{} // capacity 1: the next tick may be earlier
 	dropped atomic.Uint64 // frames for peers that take none
 
-	acting  sync.Mutex                // held while actions are carried out: they keep their order
+	driver[membership.Action, *membership.State]
 	dialled map[identity.AgentID]bool // by the overlay; guarded by acting
 	joined  time.Time                 // when JOIN was last sent; guarded by acting
-
-	mu    sync.Mutex // guards state
-	state *membership.State
 }
 
 func newOverlay(n *network) *overlay {
-	o := n.agent.opts
-	return &overlay{
+	opts := n.agent.opts
+	o := &overlay{
 		agent: n.agent,
 		net:   n,
 		slots: make(chan struct{}, overlayDials),
-		wake:  make(chan struct{}, 1),
 
 		dialled: make(map[identity.AgentID]bool),
-		state: membership.New(membership.Config{
-			Self: n.agent.AgentID(), Active: o.ActivePeers, Passive: o.PassivePeers,
-			MaxPerPrefix: o.MaxPeersPerAddress, DialTimeout: o.DialTimeout,
-		}),
 	}
-}
-
-// change lets f change the state, and carries out what follows.
-func (o *overlay) change(f func(s *membership.State, now time.Time)) {
-	o.acting.Lock()
-	defer o.acting.Unlock()
-	o.apply(f)
-}
-
-// apply is change for who holds acting.
-func (o *overlay) apply(f func(s *membership.State, now time.Time)) {
-	o.mu.Lock()
-	f(o.state, time.Now())
-	actions := o.state.Take()
-	o.mu.Unlock()
-	for _, a := range actions {
-		o.carryOut(a)
-	}
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
+	o.driver = newDriver(membership.New(membership.Config{
+		Self: n.agent.AgentID(), Active: opts.ActivePeers, Passive: opts.PassivePeers,
+		MaxPerPrefix: opts.MaxPeersPerAddress, DialTimeout: opts.DialTimeout,
+	}), o.carryOut)
+	return o
 }
 
 func (o *overlay) carryOut(a membership.Action) {
@@ -185,32 +158,18 @@ func (o *overlay) leave() {
 func (o *overlay) isActive(id identity.AgentID) bool { return slices.Contains(o.active(), id) }
 
 // active returns the neighbours that topics go through.
-func (o *overlay) active() []identity.AgentID {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.state.ActiveView()
+func (o *overlay) active() (ids []identity.AgentID) {
+	o.ask(func(s *membership.State) { ids = s.ActiveView() })
+	return ids
 }
 
 // passive returns those that take the place of a lost neighbour.
-func (o *overlay) passive() []membership.Peer {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.state.PassiveView()
+func (o *overlay) passive() (peers []membership.Peer) {
+	o.ask(func(s *membership.State) { peers = s.PassiveView() })
+	return peers
 }
 
-func (o *overlay) stats() membership.Stats {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.state.Stats()
-}
-
-// run is the overlay's clock.
-func (o *overlay) run() {
-	runClock(o.net.ctx, o.wake, func() time.Time {
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.state.NextTick()
-	}, func() {
-		o.change(func(s *membership.State, now time.Time) { s.Tick(now) })
-	})
+func (o *overlay) stats() (st membership.Stats) {
+	o.ask(func(s *membership.State) { st = s.Stats() })
+	return st
 }

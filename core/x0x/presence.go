@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/gossip"
@@ -34,30 +33,24 @@ const presenceDials = 4
 // maxWalk is how many hops a walk can have: each multiplies its answers.
 const maxWalk = 5
 
-// presenceRoom drives core/presence: it tells it of connections, frames and time, and carries
-// out, in order, what comes out.
+// presenceRoom drives core/presence.
 type presenceRoom struct {
 	agent *Agent
 	net   *network
 	slots chan struct{}
-	wake  chan struct{} // capacity 1: the next tick may be earlier
-
-	acting sync.Mutex // held while actions are carried out: they keep their order
-
-	mu    sync.Mutex // guards what follows
-	state *presence.State
-	walks map[uint64]chan []PresenceEntry
-	asked map[AgentID]struct{} // by WatchPresence
+	driver[presence.Action, *presence.State]
+	walks map[uint64]chan []PresenceEntry // guarded by mu, as the state
+	asked map[AgentID]struct{}            // by WatchPresence; likewise
 }
 
 func newPresenceRoom(n *network) *presenceRoom {
 	a := n.agent
 	r := &presenceRoom{
 		agent: a, net: n,
-		slots: make(chan struct{}, presenceDials), wake: make(chan struct{}, 1),
+		slots: make(chan struct{}, presenceDials),
 		walks: make(map[uint64]chan []PresenceEntry), asked: make(map[AgentID]struct{}),
 	}
-	r.state = presence.New(presence.Config{
+	r.driver = newDriver(presence.New(presence.Config{
 		Key: a.keys.agent, Machine: a.MachineID(), Visibility: a.opts.Visibility,
 		BeaconInterval: a.opts.PresenceInterval, OfflineTimeout: a.opts.PresenceTimeout,
 		Trust: a.trust.Trust,
@@ -73,7 +66,7 @@ func newPresenceRoom(n *network) *presenceRoom {
 		},
 		Neighbors: n.overlay.active,
 		Addresses: n.publicAddrs,
-	})
+	}), r.carryOut)
 	return r
 }
 
@@ -82,23 +75,6 @@ func (n *network) publicAddrs() []netip.AddrPort {
 	return slices.DeleteFunc(n.endpoint.LocalAddrs(), func(a netip.AddrPort) bool {
 		return !a.Addr().IsGlobalUnicast() || a.Addr().IsPrivate()
 	})
-}
-
-// change lets f change the state, and carries out what follows.
-func (r *presenceRoom) change(f func(s *presence.State, now time.Time)) {
-	r.acting.Lock()
-	defer r.acting.Unlock()
-	r.mu.Lock()
-	f(r.state, time.Now())
-	actions := r.state.Take()
-	r.mu.Unlock()
-	for _, act := range actions {
-		r.carryOut(act)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
 }
 
 func (r *presenceRoom) carryOut(act presence.Action) {
@@ -117,10 +93,11 @@ func (r *presenceRoom) carryOut(act presence.Action) {
 		}
 		r.agent.events.push(e)
 	case presence.Result:
-		r.mu.Lock()
-		done := r.walks[act.Query]
-		delete(r.walks, act.Query)
-		r.mu.Unlock()
+		var done chan []PresenceEntry
+		r.ask(func(*presence.State) {
+			done = r.walks[act.Query]
+			delete(r.walks, act.Query)
+		})
 		if done != nil {
 			done <- act.Entries // it has room for the one result that comes
 		}
@@ -180,44 +157,31 @@ func (r *presenceRoom) trustChanged(id AgentID) {
 	})
 }
 
-func (r *presenceRoom) stats() presence.Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state.Stats()
-}
-
-func (r *presenceRoom) run() {
-	runClock(r.net.ctx, r.wake, func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.state.NextTick()
-	}, func() {
-		r.change(func(s *presence.State, now time.Time) { s.Tick(now) })
-	})
+func (r *presenceRoom) stats() (st presence.Stats) {
+	r.ask(func(s *presence.State) { st = s.Stats() })
+	return st
 }
 
 // Presence returns the agents that are online, as far as this agent has heard: its neighbours,
 // its contacts, and whom a PresenceFOAF has found. Ordered by id; empty before joining.
-func (a *Agent) Presence() []PresenceEntry {
+func (a *Agent) Presence() (list []PresenceEntry) {
 	n := a.net.Load()
 	if n == nil {
 		return nil
 	}
-	n.presence.mu.Lock()
-	defer n.presence.mu.Unlock()
-	return n.presence.state.Online()
+	n.presence.ask(func(s *presence.State) { list = s.Online() })
+	return list
 }
 
 // PresenceStatus returns what is known of one agent, and whether anything is. Contacts are
 // remembered when they are offline.
-func (a *Agent) PresenceStatus(id AgentID) (PresenceEntry, bool) {
+func (a *Agent) PresenceStatus(id AgentID) (e PresenceEntry, known bool) {
 	n := a.net.Load()
 	if n == nil {
 		return PresenceEntry{}, false
 	}
-	n.presence.mu.Lock()
-	defer n.presence.mu.Unlock()
-	return n.presence.state.Status(id)
+	n.presence.ask(func(s *presence.State) { e, known = s.Status(id) })
+	return e, known
 }
 
 // WatchPresence has an agent watched that is no contact: AgentOnline and AgentOffline tell of

@@ -93,17 +93,14 @@ func TestInvisible(t *testing.T) {
 	k := newKit(t)
 	a := k.agent(Options{PresenceInterval: 100 * time.Millisecond, Visibility: Invisible})
 	b := k.agent(Options{PresenceInterval: 100 * time.Millisecond})
-	for _, x := range []*Agent{a, b} {
+	c := k.agent(Options{PresenceInterval: 100 * time.Millisecond})
+	for _, x := range []*Agent{a, b, c} {
 		require.NoError(t, x.JoinNetwork(k.ctx))
 	}
 	k.eventOf(a, AgentOnline, b.AgentID())
-	k.eventOf(a, AgentOnline, k.joinedAgain(b).AgentID())
-	require.Empty(t, b.Presence())
-}
-
-// joinedAgain has an agent leave and join.
-func (k *kit) joinedAgain(a *Agent) *Agent {
-	require.NoError(k.t, a.LeaveNetwork(k.ctx))
-	require.NoError(k.t, a.JoinNetwork(k.ctx))
-	return a
+	k.eventOf(a, AgentOnline, c.AgentID())
+	k.eventOf(b, AgentOnline, c.AgentID())
+	require.Len(t, b.Presence(), 1, "c and not a")
+	_, known := b.PresenceStatus(a.AgentID())
+	require.False(t, known)
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/saorsa-labs/x0x-go/core/direct"
@@ -37,29 +36,27 @@ type rendezvousRoom struct {
 	agent *Agent
 	net   *network
 	slots chan struct{}
-	wake  chan struct{} // capacity 1: the next tick may be earlier
+	driver[rendezvous.Action, *rendezvous.State]
 
-	acting   sync.Mutex       // held while actions are carried out: they keep their order
-	dialled  map[AgentID]bool // by this room; guarded by acting, as what follows
+	// Guarded by acting.
+	dialled  map[AgentID]bool // by this room
 	binding  *discovery.Binding
 	sequence uint64
 	asking   *transport.Conn       // whose frame is being handled, nil if none
 	speaks   map[AgentID]MachineID // the machine that an agent spoke from last; it is one, but in a conflict
 
-	mu      sync.Mutex // guards what follows
-	state   *rendezvous.State
-	lookups map[uint64]chan []*discovery.Announcement
+	lookups map[uint64]chan []*discovery.Announcement // guarded by mu, as the state
 }
 
 func newRendezvousRoom(n *network) *rendezvousRoom {
 	r := &rendezvousRoom{
 		agent: n.agent, net: n,
-		slots: make(chan struct{}, rendezvousDials), wake: make(chan struct{}, 1),
+		slots:   make(chan struct{}, rendezvousDials),
 		dialled: make(map[AgentID]bool), speaks: make(map[AgentID]MachineID), lookups: make(map[uint64]chan []*discovery.Announcement),
-		state: rendezvous.New(rendezvous.Config{
-			Self: n.agent.AgentID(), DialTimeout: n.agent.opts.DialTimeout, Verify: n.agent.verifyAnnouncement,
-		}),
 	}
+	r.driver = newDriver(rendezvous.New(rendezvous.Config{
+		Self: n.agent.AgentID(), DialTimeout: n.agent.opts.DialTimeout, Verify: n.agent.verifyAnnouncement,
+	}), r.carryOut)
 	if dir := n.agent.keys.dir; dir != nil {
 		if b, err := store.ReadFile(dir.File(sequenceFile), 32); err == nil {
 			r.sequence, err = strconv.ParseUint(strings.TrimSpace(string(b)), 10, 63)
@@ -69,31 +66,6 @@ func newRendezvousRoom(n *network) *rendezvousRoom {
 		}
 	}
 	return r
-}
-
-// change lets f change the state, and carries out what follows.
-func (r *rendezvousRoom) change(f func(s *rendezvous.State, now time.Time)) {
-	r.acting.Lock()
-	defer r.acting.Unlock()
-	r.changeLocked(f)
-}
-
-// changeLocked is change for who holds acting.
-func (r *rendezvousRoom) changeLocked(f func(s *rendezvous.State, now time.Time)) {
-	for _, act := range r.apply(f) {
-		r.carryOut(act)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (r *rendezvousRoom) apply(f func(s *rendezvous.State, now time.Time)) []rendezvous.Action {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	f(r.state, time.Now())
-	return r.state.Take()
 }
 
 func (r *rendezvousRoom) carryOut(act rendezvous.Action) {
@@ -113,10 +85,11 @@ func (r *rendezvousRoom) carryOut(act rendezvous.Action) {
 	case rendezvous.Release:
 		r.release(act.Agent)
 	case rendezvous.Done:
-		r.mu.Lock()
-		done := r.lookups[act.Lookup]
-		delete(r.lookups, act.Lookup)
-		r.mu.Unlock()
+		var done chan []*discovery.Announcement
+		r.ask(func(*rendezvous.State) {
+			done = r.lookups[act.Lookup]
+			delete(r.lookups, act.Lookup)
+		})
 		if done != nil {
 			done <- act.Found // it has room for the one result that comes
 		}
@@ -192,9 +165,7 @@ func (r *rendezvousRoom) announce() {
 		a.log.Error("announcement not made", "error", err)
 		return
 	}
-	for _, act := range r.apply(func(s *rendezvous.State, now time.Time) { s.Publish(an, now) }) {
-		r.carryOut(act)
-	}
+	r.apply(func(s *rendezvous.State, now time.Time) { s.Publish(an, now) })
 }
 
 // announcedAddrs are the addresses of the socket. Each is shown only where it can work.
@@ -244,7 +215,7 @@ func (r *rendezvousRoom) handleFrame(from *transport.Conn, frame []byte) (err er
 	defer r.acting.Unlock()
 	r.asking = from
 	defer func() { r.asking = nil }()
-	r.changeLocked(func(s *rendezvous.State, now time.Time) {
+	r.apply(func(s *rendezvous.State, now time.Time) {
 		if r.speaks[from.AgentID()] != from.MachineID() {
 			r.upLocked(s, from, now)
 		}
@@ -262,10 +233,9 @@ func (r *rendezvousRoom) learn() {
 	})
 }
 
-func (r *rendezvousRoom) stats() rendezvous.Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state.Stats()
+func (r *rendezvousRoom) stats() (st rendezvous.Stats) {
+	r.ask(func(s *rendezvous.State) { st = s.Stats() })
+	return st
 }
 
 // run announces this agent and is the room's clock.
@@ -273,13 +243,7 @@ func (r *rendezvousRoom) run() {
 	r.acting.Lock()
 	r.announce()
 	r.acting.Unlock()
-	runClock(r.net.ctx, r.wake, func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.state.NextTick()
-	}, func() {
-		r.change(func(s *rendezvous.State, now time.Time) { s.Tick(now) })
-	})
+	r.driver.run(r.net.ctx)
 }
 
 // find asks the network for announcements, newest first, and remembers what comes.

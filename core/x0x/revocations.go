@@ -3,7 +3,6 @@ package x0x
 import (
 	"bytes"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -143,39 +142,19 @@ func (s *revocationSet) Add(b []byte, now time.Time) (bool, error) {
 // revocationRoom drives core/revocation over the neighbours of the overlay.
 type revocationRoom struct {
 	agent *Agent
-	net   *network
 	set   *revocationSet
-	wake  chan struct{} // capacity 1: the next tick may be earlier
-
-	acting sync.Mutex // held while actions are carried out: they keep their order
-	mu     sync.Mutex // guards state
-	state  *revocation.State
+	driver[revocation.Action, *revocation.State]
 }
 
 func newRevocationRoom(n *network) *revocationRoom {
-	set := &revocationSet{kept: n.agent.revocations}
-	return &revocationRoom{
-		agent: n.agent, net: n, set: set, wake: make(chan struct{}, 1),
-		state: revocation.New(revocation.Config{Set: set}),
-	}
+	r := &revocationRoom{agent: n.agent, set: &revocationSet{kept: n.agent.revocations}}
+	r.driver = newDriver(revocation.New(revocation.Config{Set: r.set}), r.carryOut)
+	return r
 }
 
-// change lets f change the state, and sends what follows. What is not taken for lack of room
-// comes with the next comparison.
-func (r *revocationRoom) change(f func(s *revocation.State, now time.Time)) {
-	r.acting.Lock()
-	defer r.acting.Unlock()
-	r.mu.Lock()
-	f(r.state, time.Now())
-	actions := r.state.Take()
-	r.mu.Unlock()
-	for _, a := range actions {
-		r.agent.links.Send(a.Agent, gossip.ClassControl, a.Frame)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
+// carryOut sends. What is not taken for lack of room comes with the next comparison.
+func (r *revocationRoom) carryOut(act revocation.Action) {
+	r.agent.links.Send(act.Agent, gossip.ClassControl, act.Frame)
 }
 
 func (r *revocationRoom) handleFrame(from AgentID, frame []byte) (err error) {
@@ -183,18 +162,7 @@ func (r *revocationRoom) handleFrame(from AgentID, frame []byte) (err error) {
 	return err
 }
 
-func (r *revocationRoom) stats() revocation.Stats {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.state.Stats()
-}
-
-func (r *revocationRoom) run() {
-	runClock(r.net.ctx, r.wake, func() time.Time {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		return r.state.NextTick()
-	}, func() {
-		r.change(func(s *revocation.State, now time.Time) { s.Tick(now) })
-	})
+func (r *revocationRoom) stats() (st revocation.Stats) {
+	r.ask(func(s *revocation.State) { st = s.Stats() })
+	return st
 }
