@@ -152,9 +152,8 @@ func TestClientHelloNamesNobody(t *testing.T) {
 		names <- h.ServerName
 		return nil, nil
 	}
-	l, err := quic.ListenAddr("127.0.0.1:0", conf, &quic.Config{})
+	l, err := listenBare(t, conf, &quic.Config{})
 	require.NoError(t, err)
-	defer l.Close()
 	a := listen(t, testConfig(t, 1))
 	ctx, cancel := context.WithCancel(testContext(t))
 	done := make(chan struct{})

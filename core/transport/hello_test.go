@@ -46,6 +46,16 @@ func dialBare(t testing.TB, b *Endpoint, tlsConf *tls.Config, conf *quic.Config)
 	return tr.Dial(testContext(t), net.UDPAddrFromAddrPort(b.LocalAddrs()[0]), tlsConf, conf)
 }
 
+// listenBare listens likewise.
+func listenBare(t testing.TB, tlsConf *tls.Config, conf *quic.Config) (*quic.Listener, error) {
+	t.Helper()
+	socket, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	tr := &quic.Transport{Conn: socket}
+	t.Cleanup(func() { tr.Close(); socket.Close() })
+	return tr.Listen(tlsConf, conf)
+}
+
 // hello makes a hello that holds on this connection.
 func (s *stranger) hello(t testing.TB, b *Endpoint, agent *identity.Key) *hello {
 	t.Helper()
@@ -167,7 +177,7 @@ func TestDiallerChecksTheAcceptorsProof(t *testing.T) {
 	machine := testKey(t, 4)
 	cert, err := machineCertificate(machine)
 	require.NoError(t, err)
-	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS(cert, newTicketTable()), &quic.Config{EnableDatagrams: true})
+	l, err := listenBare(t, serverTLS(cert, newTicketTable()), &quic.Config{EnableDatagrams: true})
 	require.NoError(t, err)
 	defer l.Close()
 
