@@ -51,15 +51,9 @@ func (a *Agent) Card(o CardOptions) (*Card, error) {
 		c.ExpiresAt = now.Add(o.Lifetime)
 	}
 	if o.IncludeUser {
-		if !o.HumanConsent {
-			return nil, wire.Errorf(wire.KindPolicy, op, "human identity disclosure requires explicit human consent — set human_consent: true")
-		}
 		var err error
-		if c.Certificate, err = a.Certificate(); err != nil {
+		if c.Certificate, err = a.discloseUser(op, o.HumanConsent); err != nil {
 			return nil, err
-		}
-		if c.Certificate == nil {
-			return nil, wire.Errorf(wire.KindNotFound, op, "human identity disclosure requested but no user identity is configured — set user_key_path")
 		}
 	}
 	return identity.NewCard(a.keys.agent, c)

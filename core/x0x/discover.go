@@ -171,16 +171,8 @@ func (a *Agent) AnnounceIdentity(includeUser, humanConsent bool) error {
 		return err
 	}
 	if includeUser {
-		if !humanConsent {
-			return wire.Errorf(wire.KindPolicy, op, "human identity disclosure requires explicit human consent — set human_consent: true")
-		}
-		if _, ok := a.UserID(); !ok {
-			return wire.Errorf(wire.KindNotFound, op, "human identity disclosure requested but no user identity is configured — set user_key_path")
-		}
-		if c, err := a.Certificate(); err != nil {
+		if _, err := a.discloseUser(op, humanConsent); err != nil {
 			return err
-		} else if c == nil {
-			return wire.Errorf(wire.KindNotFound, op, "human identity disclosure requested but agent certificate is missing")
 		}
 	}
 	a.disclosed.Store(includeUser)

@@ -65,7 +65,7 @@ func (h handler) Stream(c *transport.Conn, kind transport.StreamKind, s transpor
 	}
 }
 
-// topics reads frames of gossip and of the overlay until the stream ends. What cannot be a
+// topics reads frames of gossip and of the other rooms until the stream ends. What cannot be a
 // frame ends the connection, since its sender proved that it does not speak the protocol.
 func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 	r := wire.NewFrameReader(s, gossip.MaxFrame)
@@ -80,27 +80,9 @@ func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 			return
 		}
 		frame = append(append(frame[:0], typ), body...) // nobody keeps anything of it
-		if membership.IsFrame(typ) {
-			if err := h.net.overlay.handleFrame(c.AgentID(), frame); err != nil {
-				h.a.log.Debug("overlay frame refused", "peer", c.AgentID().Short(), "error", err)
-			}
-			continue
-		}
-		if presence.IsFrame(typ) {
-			if err := h.net.presence.handleFrame(c.AgentID(), frame); err != nil {
-				h.a.log.Debug("presence frame refused", "peer", c.AgentID().Short(), "error", err)
-			}
-			continue
-		}
-		if rendezvous.IsFrame(typ) {
-			if err := h.net.rendezvous.handleFrame(c, frame); err != nil {
-				h.a.log.Debug("rendezvous frame refused", "peer", c.AgentID().Short(), "error", err)
-			}
-			continue
-		}
-		if revocation.IsFrame(typ) {
-			if err := h.net.revocations.handleFrame(c.AgentID(), frame); err != nil {
-				h.a.log.Debug("revocation frame refused", "peer", c.AgentID().Short(), "error", err)
+		if ours, err := h.roomFrame(c, typ, frame); ours {
+			if err != nil {
+				h.a.log.Debug("frame refused", "type", typ, "peer", c.AgentID().Short(), "error", err)
 			}
 			continue
 		}
@@ -113,6 +95,23 @@ func (h handler) topics(c *transport.Conn, s transport.ReceiveStream) {
 			frame = nil // one large message must not pin its size for ever
 		}
 	}
+}
+
+// roomFrame gives a frame to the room that its first byte names; false if it is gossip's.
+func (h handler) roomFrame(c *transport.Conn, typ byte, frame []byte) (ours bool, err error) {
+	switch {
+	case membership.IsFrame(typ):
+		err = h.net.overlay.handleFrame(c.AgentID(), frame)
+	case presence.IsFrame(typ):
+		err = h.net.presence.handleFrame(c.AgentID(), frame)
+	case rendezvous.IsFrame(typ):
+		err = h.net.rendezvous.handleFrame(c, frame)
+	case revocation.IsFrame(typ):
+		err = h.net.revocations.handleFrame(c.AgentID(), frame)
+	default:
+		return false, nil
+	}
+	return true, err
 }
 
 // peerEvent turns what transport saw into an event for the application.

@@ -228,6 +228,21 @@ func (n *network) connectAgent(ctx context.Context, id AgentID) (ConnectOutcome,
 	return outcome, err
 }
 
+// dialPeer connects to an agent that a room has heard of, once a slot is free, and reports
+// whether there is a connection then.
+func (n *network) dialPeer(slots chan struct{}, hint transport.Hint) bool {
+	ctx, cancel := context.WithTimeout(n.ctx, n.agent.opts.DialTimeout)
+	defer cancel()
+	if takeSlot(ctx, slots) {
+		n.peers.AddHint(hint)
+		if _, err := n.peers.Connect(ctx, hint.Agent); err != nil {
+			n.agent.log.Debug("peer not reached", "room", hint.Source, "peer", hint.Agent.Short(), "error", err)
+		}
+		<-slots
+	}
+	return n.peers.Conn(hint.Agent) != nil
+}
+
 // try runs dial on a goroutine of g once a slot is free, unless ctx ends before that.
 func try(ctx context.Context, g *task.Group, slots chan struct{}, name string, dial func()) {
 	if takeSlot(ctx, slots) {

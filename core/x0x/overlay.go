@@ -1,7 +1,6 @@
 package x0x
 
 import (
-	"context"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -91,16 +90,7 @@ func (o *overlay) release(id identity.AgentID) {
 
 // dial connects to a peer of which only hearsay is known. ConnUp tells of success.
 func (o *overlay) dial(p membership.Peer) {
-	ctx, cancel := context.WithTimeout(o.net.ctx, o.agent.opts.DialTimeout)
-	defer cancel()
-	if takeSlot(ctx, o.slots) {
-		o.net.peers.AddHint(transport.Hint{Machine: p.Machine, Agent: p.Agent, Addrs: p.Addrs, Source: "overlay"})
-		if _, err := o.net.peers.Connect(ctx, p.Agent); err != nil {
-			o.agent.log.Debug("overlay peer not reached", "peer", p.Agent.Short(), "error", err)
-		}
-		<-o.slots
-	}
-	if o.net.peers.Conn(p.Agent) == nil {
+	if !o.net.dialPeer(o.slots, transport.Hint{Machine: p.Machine, Agent: p.Agent, Addrs: p.Addrs, Source: "overlay"}) {
 		o.change(func(s *membership.State, now time.Time) {
 			delete(o.dialled, p.Agent)
 			s.DialFailed(p.Agent, now)

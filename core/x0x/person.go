@@ -151,3 +151,16 @@ func (a *Agent) Certificate() (*Certificate, error) {
 	}
 	return a.person.certificate(time.Now())
 }
+
+// discloseUser returns the certificate that shows the person behind the agent, if that person
+// agrees: ErrPolicy without consent, ErrNotFound without a user.
+func (a *Agent) discloseUser(op string, humanConsent bool) (*Certificate, error) {
+	if !humanConsent {
+		return nil, wire.Errorf(wire.KindPolicy, op, "human identity disclosure requires explicit human consent — set human_consent: true")
+	}
+	c, err := a.Certificate()
+	if err == nil && c == nil {
+		err = wire.Errorf(wire.KindNotFound, op, "human identity disclosure requested but no user identity is configured — set user_key_path")
+	}
+	return c, err
+}

@@ -102,16 +102,7 @@ func (r *rendezvousRoom) carryOut(act rendezvous.Action) {
 
 // dial connects to a peer that a lookup or the own announcement needs. ConnUp tells of success.
 func (r *rendezvousRoom) dial(p rendezvous.Peer) {
-	ctx, cancel := context.WithTimeout(r.net.ctx, r.agent.opts.DialTimeout)
-	defer cancel()
-	if takeSlot(ctx, r.slots) {
-		r.net.peers.AddHint(transport.Hint{Machine: p.Machine, Agent: p.Agent, Addrs: p.Addrs, Source: "rendezvous"})
-		if _, err := r.net.peers.Connect(ctx, p.Agent); err != nil {
-			r.agent.log.Debug("rendezvous peer not reached", "peer", p.Agent.Short(), "error", err)
-		}
-		<-r.slots
-	}
-	if r.net.peers.Conn(p.Agent) == nil {
+	if !r.net.dialPeer(r.slots, transport.Hint{Machine: p.Machine, Agent: p.Agent, Addrs: p.Addrs, Source: "rendezvous"}) {
 		r.change(func(s *rendezvous.State, now time.Time) {
 			delete(r.dialled, p.Agent)
 			s.DialFailed(p.Agent, now)
