@@ -3,9 +3,8 @@ package identity
 import (
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 
+	"github.com/saorsa-labs/x0x-go/core/store"
 	"github.com/saorsa-labs/x0x-go/core/wire"
 )
 
@@ -15,22 +14,7 @@ import (
 // nothing reads. Errors: [wire.KindNotFound] for a missing folder, [wire.KindIO],
 // and [wire.KindInvalidArgument] for an empty path.
 func SaveCertificate(path string, c *Certificate) error {
-	const op = "save certificate"
-	if path == "" {
-		return errNoPath(op)
-	}
-	tmp, err := writeTemporary(op, path, c.Marshal())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, path); err != nil {
-		_ = os.Remove(tmp)
-		return wire.Errorf(wire.KindIO, op, "cannot put the file in place: %w", err)
-	}
-	if err := syncFolder(filepath.Dir(path)); err != nil {
-		return wire.Errorf(wire.KindIO, op, "%s may not survive a crash: %w", path, err)
-	}
-	return nil
+	return store.WriteFile(path, c.Marshal())
 }
 
 // LoadCertificate reads what SaveCertificate wrote. Whether it still holds is for

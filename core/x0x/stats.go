@@ -27,6 +27,7 @@ func (a *Agent) Stats() map[string]uint64 {
 	}
 	add("direct", counters(a.direct.Stats()))
 	add("gossip", counters(a.gossip.Stats()))
+	add("discovery", counters(a.cache.Stats()))
 	policy := a.policy.Stats()
 	s["trust.sends_blocked"] = policy.OutboundBlocked
 	for _, p := range policy.Paths {
